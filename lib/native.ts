@@ -1,0 +1,230 @@
+/**
+ * The native addon's whole surface, typed in one place (test/native_contract.test.ts holds it against the real
+ * exports), and the loader that finds the binary. Nothing here is public: the facade turns native errors into
+ * {@link AltCLIPError}.
+ */
+import path from 'node:path';
+import { AltCLIPError } from './errors';
+
+/** Weight types a model file can carry. */
+export type NativeDType = 'f32' | 'f16' | 'bf16' | 'q8_0';
+export type Tower = 'text' | 'vision';
+
+/** A cancellation request that native threads poll. */
+export interface NativeAbortFlag {
+  abort(): void;
+}
+
+/** Hyper-parameters as the GGUF file states them. */
+export interface NativeHparams {
+  projectionDim: number;
+  logitScaleInitValue: number;
+  text?: {
+    hiddenSize: number;
+    numHiddenLayers: number;
+    numAttentionHeads: number;
+    intermediateSize: number;
+    layerNormEps: number;
+    hiddenAct: string;
+    vocabSize: number;
+    maxPositionEmbeddings: number;
+    typeVocabSize: number;
+    projectDim: number;
+    bosTokenId: number;
+    padTokenId: number;
+    eosTokenId: number;
+  };
+  vision?: {
+    hiddenSize: number;
+    numHiddenLayers: number;
+    numAttentionHeads: number;
+    intermediateSize: number;
+    layerNormEps: number;
+    hiddenAct: string;
+    imageSize: number;
+    patchSize: number;
+    numChannels: number;
+  };
+}
+
+export interface NativeTensorInfo {
+  name: string;
+  type: string;
+  /** Python's order: slowest dimension first. */
+  shape: number[];
+  bytes: number;
+}
+
+/** What is in a GGUF file, without its weights. */
+export interface NativeModelFile {
+  name: string;
+  dtype: string;
+  bytes: number;
+  hparams: NativeHparams;
+  /** preprocessor_config.json as the file carries it, if it does. */
+  preprocessor?: Record<string, unknown>;
+  hasTokenizer: boolean;
+  tensors: NativeTensorInfo[];
+}
+
+export interface NativeLoadOptions {
+  towers: Tower[];
+  /** 0: as many as the machine has cores. */
+  threads: number;
+  abort?: NativeAbortFlag | undefined;
+  /** Called with a fraction 0..1. */
+  onProgress?: ((fraction: number) => void) | undefined;
+}
+
+/** Which tensors a call should bring back; what is not asked for is not computed where that saves work. */
+export interface NativeWanted {
+  lastHiddenState: boolean;
+  poolerOutput: boolean;
+  features: boolean;
+  hiddenStates: boolean;
+  attentions: boolean;
+}
+
+/** Row-major [rows, columns]; exactly one of inputIds and inputsEmbeds [rows, columns, hidden]. */
+export interface NativeTextInput {
+  rows: number;
+  columns: number;
+  inputIds?: BigInt64Array | undefined;
+  inputsEmbeds?: Float32Array | undefined;
+  attentionMask?: BigInt64Array | undefined;
+  positionIds?: BigInt64Array | undefined;
+  tokenTypeIds?: BigInt64Array | undefined;
+}
+
+/** pixelValues [images, channels, height, width], row-major. */
+export interface NativeImageInput {
+  images: number;
+  channels: number;
+  height: number;
+  width: number;
+  pixelValues: Float32Array;
+  interpolatePosEncoding: boolean;
+}
+
+/** Row-major; [n, tokens, width], [n, width], [n, projection_dim], layers + 1 of [n, tokens, hidden], layers of [n, heads, tokens, tokens]. */
+export interface NativeTowerOutput {
+  /** Positions an image or a text row has in the outputs. */
+  tokens: number;
+  lastHiddenState?: Float32Array;
+  poolerOutput?: Float32Array;
+  features?: Float32Array;
+  hiddenStates?: Float32Array[];
+  attentions?: Float32Array[];
+}
+
+export interface NativeModel {
+  readonly name: string;
+  readonly dtype: string;
+  /** Bytes of the loaded towers' weights. */
+  readonly bytes: number;
+  readonly threads: number;
+  /** Trained value, natural logarithm. */
+  readonly logitScale: number;
+  readonly hparams: NativeHparams;
+  encodeText(input: NativeTextInput, wanted: NativeWanted, abort?: NativeAbortFlag): Promise<NativeTowerOutput>;
+  encodeImage(input: NativeImageInput, wanted: NativeWanted, abort?: NativeAbortFlag): Promise<NativeTowerOutput>;
+  /** Aborts what is running, frees everything; safe to call twice. Later calls reject with DISPOSED. */
+  dispose(): Promise<void>;
+}
+
+/** One encoded text; offsets are UTF-16 code units, two a token, where asked for. */
+export interface NativeEncoding {
+  ids: Int32Array;
+  offsets?: Uint32Array;
+}
+
+export interface NativeTokenizer {
+  readonly vocabSize: number;
+  readonly specialTokens: {
+    bos: number;
+    eos: number;
+    unk: number;
+    sep: number;
+    pad: number;
+    cls: number;
+    mask: number;
+  };
+  /** Stated by tokenizer_config.json or the GGUF file. */
+  readonly modelMaxLength?: number;
+  /** Ids without any special token around them. */
+  encode(text: string, withOffsets: boolean): NativeEncoding;
+  encodeBatch(texts: string[], withOffsets: boolean): NativeEncoding[];
+  idToToken(id: number): string | undefined;
+  tokenToId(token: string): number | undefined;
+  decode(ids: Int32Array, skipSpecialTokens: boolean): string;
+}
+
+/** Pillow's numbers: 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming. */
+export interface NativePreprocessOptions {
+  /** Output of the resize in pixels, already computed from `size`; absent: no resize. */
+  resize?: { height: number; width: number; resample: number } | undefined;
+  /** Centre crop, padded with zeros where larger than the image; absent: none. */
+  crop?: { height: number; width: number } | undefined;
+  rescaleFactor?: number | undefined;
+  mean?: number[] | undefined;
+  std?: number[] | undefined;
+}
+
+export interface NativeConvertOptions {
+  /** Folder in Hugging Face's layout, or a config for random weights. */
+  source: string | { config: string; seed: number };
+  output: string;
+  dtype: NativeDType | 'auto';
+  abort?: NativeAbortFlag | undefined;
+  onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
+}
+
+export interface NativeConvertReport {
+  dtype: string;
+  tensors: number;
+  bytes: number;
+}
+
+export interface NativeSimilarity {
+  textEmbeds: Float32Array;
+  imageEmbeds: Float32Array;
+  /** [texts, images] */
+  logitsPerText: Float32Array;
+}
+
+export interface NativeAddon {
+  AbortFlag: new () => NativeAbortFlag;
+  loadModel(file: string, options: NativeLoadOptions): Promise<NativeModel>;
+  readModelFile(file: string): Promise<NativeModelFile>;
+  convertModel(options: NativeConvertOptions): Promise<NativeConvertReport>;
+  /** From a GGUF file, a tokenizer.json or a SentencePiece model. */
+  loadTokenizer(file: string): Promise<NativeTokenizer>;
+  /** RGB bytes, row by row -> float32 [3, height, width], or the uint8 [height, width, 3] crop where nothing is rescaled or normalised. */
+  preprocessImage(
+    rgb: Uint8Array,
+    width: number,
+    height: number,
+    options: NativePreprocessOptions,
+  ): Promise<Float32Array | Uint8Array>;
+  /** Normalises both sides and multiplies: exp(logitScale) * T . I^T; features are [n, dim]. */
+  similarity(text: Float32Array, image: Float32Array, dim: number, logitScale: number): Promise<NativeSimilarity>;
+  /** ggml's version and the instruction sets in use. */
+  systemInfo(): string;
+}
+
+const binary = path.join(__dirname, '..', 'build', 'Release', 'altclip.node');
+
+function load(): NativeAddon {
+  try {
+    return require(binary) as NativeAddon;
+  } catch (cause) {
+    throw new AltCLIPError(
+      'ADDON',
+      `the native addon did not load from ${binary} on ${process.platform}-${process.arch}, Node ${process.version}: ` +
+        `${(cause as Error).message}; build it with: npm run build`,
+      { cause },
+    );
+  }
+}
+
+export const native: NativeAddon = load();

@@ -1,0 +1,33 @@
+// A file that appears under its name only when it is complete.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+namespace altclip {
+
+/// Writes to a temporary name beside `path`; commit() syncs and renames, the destructor removes what was not committed.
+class AtomicFile {
+public:
+    /// `path` is UTF-8. Throws io where the folder cannot be written.
+    explicit AtomicFile(std::string path);
+    ~AtomicFile();
+    AtomicFile(const AtomicFile &) = delete;
+    AtomicFile & operator=(const AtomicFile &) = delete;
+
+    void write(const void * data, size_t n_bytes);  // throws io, disk full included
+    void write_zeros(size_t n_bytes);
+    uint64_t position() const { return position_; }
+    void commit();
+
+private:
+    std::string path_;
+    std::string temporary_;
+    std::FILE * file_ = nullptr;
+    uint64_t position_ = 0;
+};
+
+}  // namespace altclip

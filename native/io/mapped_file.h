@@ -1,0 +1,27 @@
+// A file mapped read-only into memory; the mapping lives as long as the object.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace altclip {
+
+class MappedFile {
+public:
+    MappedFile() = default;
+    /// `path` is UTF-8. Throws io, naming the path and the system's reason; an empty file maps to size() == 0.
+    explicit MappedFile(const std::string & path);
+    ~MappedFile();
+    MappedFile(MappedFile && other) noexcept;
+    MappedFile & operator=(MappedFile && other) noexcept;
+
+    const uint8_t * data() const { return data_; }
+    size_t size() const { return size_; }
+
+private:
+    const uint8_t * data_ = nullptr;
+    size_t size_ = 0;
+};
+
+}  // namespace altclip

@@ -1,0 +1,51 @@
+// State of one JavaScript environment (the main thread or a worker): its way back to the event loop, its worker threads
+// and the models it holds. No global is mutable; a cleanup hook ends what is running when the environment goes.
+#pragma once
+
+#include <napi.h>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "runtime/worker_pool.h"
+
+namespace altclip {
+
+class Engine;
+
+class Environment {
+public:
+    static Environment & of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+    explicit Environment(Napi::Env env);
+    ~Environment();
+
+    /// Runs `call` on the JavaScript thread; from any thread. Dropped when the environment is going.
+    void post(std::function<void(Napi::Env)> call);
+
+    /// Keeps the event loop alive while a promise is pending; on the JavaScript thread.
+    void retain();
+    void release();
+
+    WorkerPool & workers() { return workers_; }
+
+    /// Engines to be shut down with the environment.
+    void add(const std::shared_ptr<Engine> & engine);
+
+private:
+    struct Dispatch {
+        static void call(Napi::Env env, Napi::Function, std::nullptr_t *, std::function<void(Napi::Env)> * data);
+    };
+    using Queue = Napi::TypedThreadSafeFunction<std::nullptr_t, std::function<void(Napi::Env)>, Dispatch::call>;
+
+    void shut_down();
+
+    Napi::Env env_;
+    Queue queue_;
+    int n_pending_ = 0;
+    std::vector<std::weak_ptr<Engine>> engines_;
+    WorkerPool workers_;
+};
+
+}  // namespace altclip

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <utility>
 
 #include "error.h"
 
@@ -10,14 +11,20 @@ namespace altclip {
 
 class AbortFlag {
 public:
+    using State = std::shared_ptr<std::atomic<bool>>;
+
+    AbortFlag() = default;
+    explicit AbortFlag(State state) : state_(std::move(state)) {}
+
     void abort() { state_->store(true, std::memory_order_relaxed); }
     bool aborted() const { return state_->load(std::memory_order_relaxed); }
     void throw_if_aborted() const {
         if (aborted()) fail(ErrorCode::aborted, "the operation was aborted");
     }
+    const State & state() const { return state_; }
 
 private:
-    std::shared_ptr<std::atomic<bool>> state_ = std::make_shared<std::atomic<bool>>(false);  // copies share it
+    State state_ = std::make_shared<std::atomic<bool>>(false);  // copies share it
 };
 
 }  // namespace altclip

@@ -4,10 +4,14 @@
 
 #include <napi.h>
 
+#include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "abort_flag.h"
 #include "runtime/worker_pool.h"
 
 namespace altclip {
@@ -30,8 +34,12 @@ public:
 
     WorkerPool & workers() { return workers_; }
 
-    /// Engines to be shut down with the environment.
+    /// What ends with the environment: engines are shut down, flags set, so that long jobs stop at their next check.
     void add(const std::shared_ptr<Engine> & engine);
+    void add(const AbortFlag & flag);
+
+    /// This environment's constructor of a wrapped class, kept under the class's name by the file that defines it.
+    Napi::FunctionReference & constructor(const std::string & name) { return constructors_[name]; }
 
 private:
     struct Dispatch {
@@ -44,7 +52,10 @@ private:
     Napi::Env env_;
     Queue queue_;
     int n_pending_ = 0;
+    bool closing_ = false;
+    std::map<std::string, Napi::FunctionReference> constructors_;
     std::vector<std::weak_ptr<Engine>> engines_;
+    std::vector<std::weak_ptr<std::atomic<bool>>> flags_;
     WorkerPool workers_;
 };
 

@@ -1,0 +1,25 @@
+// The addon's entry: state for this environment, then what each file of the folder exports.
+#include <napi.h>
+
+#include "binding/bindings.h"
+#include "binding/environment.h"
+#include "ggml.h"
+
+namespace altclip {
+
+static Napi::Object init(Napi::Env env, Napi::Object exports) {
+    // ggml logs to stderr by default; what matters reaches the caller as an error
+    ggml_log_set([](ggml_log_level, const char *, void *) {}, nullptr);
+    env.SetInstanceData(new Environment(env));
+    init_abort_flag(env, exports);
+    init_model(env, exports);
+    init_convert(env, exports);
+    init_tokenizer(env, exports);
+    init_image(env, exports);
+    return exports;
+}
+
+}  // namespace altclip
+
+static Napi::Object init_addon(Napi::Env env, Napi::Object exports) { return altclip::init(env, exports); }
+NODE_API_MODULE(altclip, init_addon)

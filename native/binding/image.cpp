@@ -1,0 +1,7 @@
+#include "binding/bindings.h"
+
+namespace altclip {
+
+void init_image(Napi::Env, Napi::Object) {}
+
+}  // namespace altclip

@@ -1,0 +1,7 @@
+#include "binding/bindings.h"
+
+namespace altclip {
+
+void init_tokenizer(Napi::Env, Napi::Object) {}
+
+}  // namespace altclip

@@ -28,7 +28,9 @@ private:
 
 }  // namespace
 
-void init_abort_flag(Napi::Env env, Napi::Object exports) { exports.Set("AbortFlag", JsAbortFlag::define(env)); }
+void init_abort_flag(Napi::Env env, Napi::Object exports) {
+    exports.Set("AbortFlag", JsAbortFlag::define(env));
+}
 
 AbortFlag abort_flag_of(const Napi::Value & value) {
     AbortFlag flag;

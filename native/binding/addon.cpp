@@ -21,5 +21,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
 
 }  // namespace altclip
 
-static Napi::Object init_addon(Napi::Env env, Napi::Object exports) { return altclip::init(env, exports); }
+static Napi::Object init_addon(Napi::Env env, Napi::Object exports) {
+    return altclip::init(env, exports);
+}
 NODE_API_MODULE(altclip, init_addon)

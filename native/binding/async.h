@@ -51,8 +51,9 @@ private:
     Environment & environment_;
 };
 
-/// Runs `work()` on the environment's worker threads; the promise resolves with `to_js(env, work's result)`, made on the
-/// JavaScript thread. Both are copied into the job: they must own what they use, and touch no JavaScript value in work.
+/// Runs `work()` on the environment's worker threads; the promise resolves with `to_js(env, work's result)`, made on
+/// the JavaScript thread. Both are copied into the job: they must own what they use, and touch no JavaScript value in
+/// work.
 template <typename Work, typename ToJs>
 Napi::Promise run_async(Napi::Env env, Work work, ToJs to_js) {
     auto pending = std::make_shared<PendingPromise>(env);

@@ -29,6 +29,7 @@ public:
     explicit GgufFile(const std::string & path);
 
     const std::string & path() const { return path_; }
+    const uint8_t * data() const { return file_.data(); }  // the whole mapping
     size_t size() const { return file_.size(); }
     bool has(std::string_view key) const { return values_.count(key) != 0; }
 
@@ -49,7 +50,7 @@ public:
 
 private:
     struct Value {
-        int32_t type = 0;          // gguf_type; of the elements for an array
+        int32_t type = 0;  // gguf_type; of the elements for an array
         bool is_array = false;
         uint64_t count = 1;
         const uint8_t * data = nullptr;

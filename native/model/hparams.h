@@ -7,6 +7,8 @@
 
 namespace altclip {
 
+class GgufFile;
+
 enum class Activation { gelu_erf, gelu_tanh, quick_gelu, relu, silu };
 
 /// From transformers' `hidden_act` ("gelu", "quick_gelu", "gelu_new", ...); throws unsupported, naming `key`.
@@ -54,5 +56,8 @@ struct Hparams {
     /// Throws model_format where a value is out of range or two contradict; `source` names the file.
     void validate(const std::string & source) const;
 };
+
+/// From the file's keys, both towers where it has both, range-checked. Throws model_format, naming file and key.
+Hparams read_hparams(const GgufFile & file);
 
 }  // namespace altclip

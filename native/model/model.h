@@ -2,13 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "abort_flag.h"
 #include "ggml-cpp.h"
-#include "io/mapped_file.h"
+#include "model/gguf_file.h"
 #include "model/hparams.h"
 
 namespace altclip {
@@ -65,12 +66,15 @@ struct Model {
     std::string name;          // general.name
     std::string dtype;         // general.file_type as "f32", "f16", "bf16", "q8_0", ...
     std::string path;
-    uint64_t n_bytes = 0;      // of the loaded towers' weights
+    uint64_t n_bytes = 0;  // of the loaded towers' weights
 
-    MappedFile file;
+    std::shared_ptr<const GgufFile> file;
     ggml_context_ptr context;
     ggml_backend_buffer_ptr buffer;
 };
+
+/// general.file_type as transformers.js names a dtype ("f32", "q8_0", ...); "unknown" for a number of no known type.
+std::string file_dtype(const GgufFile & file);
 
 /// Maps a GGUF file and checks every key, tensor name, shape, type and offset before use.
 /// Throws io (cannot open), model_format (damaged or foreign), invalid_argument (tower not in the file), aborted.

@@ -52,10 +52,11 @@ inline constexpr const char * image_std = "altclip.image.std";                  
 inline constexpr const char * image_do_convert_rgb = "altclip.image.do_convert_rgb";  // bool
 
 // llama.cpp's tokenizer keys; ids are those of the model (SentencePiece's plus one)
-inline constexpr const char * tokenizer_model = "tokenizer.ggml.model";            // "t5": SentencePiece unigram
-inline constexpr const char * tokenizer_tokens = "tokenizer.ggml.tokens";          // string[]
-inline constexpr const char * tokenizer_scores = "tokenizer.ggml.scores";          // f32[]
-inline constexpr const char * tokenizer_token_type = "tokenizer.ggml.token_type";  // i32[]: 1 normal, 2 unknown, 3 control
+inline constexpr const char * tokenizer_model = "tokenizer.ggml.model";    // "t5": SentencePiece unigram
+inline constexpr const char * tokenizer_tokens = "tokenizer.ggml.tokens";  // string[]
+inline constexpr const char * tokenizer_scores = "tokenizer.ggml.scores";  // f32[]
+inline constexpr const char * tokenizer_token_type =
+    "tokenizer.ggml.token_type";  // i32[]: 1 normal, 2 unknown, 3 control
 inline constexpr const char * tokenizer_charsmap = "tokenizer.ggml.precompiled_charsmap";  // u8[]
 inline constexpr const char * tokenizer_bos_id = "tokenizer.ggml.bos_token_id";
 inline constexpr const char * tokenizer_eos_id = "tokenizer.ggml.eos_token_id";
@@ -64,17 +65,21 @@ inline constexpr const char * tokenizer_separator_id = "tokenizer.ggml.seperator
 inline constexpr const char * tokenizer_padding_id = "tokenizer.ggml.padding_token_id";
 inline constexpr const char * tokenizer_cls_id = "tokenizer.ggml.cls_token_id";
 inline constexpr const char * tokenizer_mask_id = "tokenizer.ggml.mask_token_id";
-inline constexpr const char * tokenizer_add_space_prefix = "tokenizer.ggml.add_space_prefix";                // bool
-inline constexpr const char * tokenizer_remove_extra_spaces = "tokenizer.ggml.remove_extra_whitespaces";     // bool
-inline constexpr const char * tokenizer_model_max_length = "altclip.tokenizer.model_max_length";             // optional
+inline constexpr const char * tokenizer_add_space_prefix = "tokenizer.ggml.add_space_prefix";             // bool
+inline constexpr const char * tokenizer_remove_extra_spaces = "tokenizer.ggml.remove_extra_whitespaces";  // bool
+inline constexpr const char * tokenizer_model_max_length = "altclip.tokenizer.model_max_length";          // optional
 
 }  // namespace altclip::keys
 
 namespace altclip::tensors {
 
 // A weight is NAME.weight, its bias NAME.bias. Blocks: "t.blk.0.attn_q.weight", "v.blk.11.ffn_up.bias", ...
-inline std::string weight(const std::string & name) { return name + ".weight"; }
-inline std::string bias(const std::string & name) { return name + ".bias"; }
+inline std::string weight(const std::string & name) {
+    return name + ".weight";
+}
+inline std::string bias(const std::string & name) {
+    return name + ".bias";
+}
 inline std::string block(const std::string & tower, int i, const std::string & part) {
     return tower + ".blk." + std::to_string(i) + "." + part;
 }

@@ -6,7 +6,9 @@ namespace altclip {
 
 WorkerPool::WorkerPool(int n_threads) : n_threads_(n_threads) {}
 
-WorkerPool::~WorkerPool() { shut_down(); }
+WorkerPool::~WorkerPool() {
+    shut_down();
+}
 
 void WorkerPool::submit(std::function<void()> job) {
     const std::lock_guard<std::mutex> lock(mutex_);

@@ -1,0 +1,162 @@
+#include "model/model.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "error.h"
+#include "ggml-cpu.h"
+#include "model/names.h"
+
+namespace altclip {
+
+namespace {
+
+constexpr ggml_type weight_types[] = {GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0,
+                                      GGML_TYPE_Q6_K, GGML_TYPE_Q5_K, GGML_TYPE_Q4_K, GGML_TYPE_Q4_0};
+
+using Shape = std::initializer_list<int64_t>;  // ggml's order
+
+std::string shape_text(const int64_t * ne, size_t n) {
+    std::string text;
+    for (size_t i = n; i-- > 0;) text += (text.empty() ? "[" : ", ") + std::to_string(ne[i]);
+    return text + "]";
+}
+
+/// Finds the file's tensors by name, holds type and shape against what the hyper-parameters say, and makes ggml tensors
+/// that point into the mapping.
+class WeightReader {
+public:
+    WeightReader(const GgufFile & file, const LoadOptions & options, Model & model)
+        : file_(file), options_(options), model_(model), n_total_(file.tensors().size()) {}
+
+    ggml_tensor * weight(const std::string & name, Shape shape) { return tensor(tensors::weight(name), shape, true); }
+    ggml_tensor * f32(const std::string & name, Shape shape) { return tensor(name, shape, false); }
+
+    Linear linear(const std::string & name, int64_t n_in, int64_t n_out, bool with_bias = true) {
+        return {weight(name, {n_in, n_out}), with_bias ? f32(tensors::bias(name), {n_out}) : nullptr};
+    }
+    Norm norm(const std::string & name, int64_t n) {
+        return {f32(tensors::weight(name), {n}), f32(tensors::bias(name), {n})};
+    }
+    std::vector<BlockWeights> blocks(const char * tower, const EncoderHparams & p) {
+        std::vector<BlockWeights> all(static_cast<size_t>(p.n_layer));
+        for (int i = 0; i < p.n_layer; ++i) {
+            const auto name = [&](const char * part) { return tensors::block(tower, i, part); };
+            BlockWeights & block = all[static_cast<size_t>(i)];
+            block.ln1 = norm(name(tensors::ln1), p.n_embd);
+            block.ln2 = norm(name(tensors::ln2), p.n_embd);
+            block.q = linear(name(tensors::attn_q), p.n_embd, p.n_embd);
+            block.k = linear(name(tensors::attn_k), p.n_embd, p.n_embd);
+            block.v = linear(name(tensors::attn_v), p.n_embd, p.n_embd);
+            block.out = linear(name(tensors::attn_out), p.n_embd, p.n_embd);
+            block.up = linear(name(tensors::ffn_up), p.n_embd, p.n_ff);
+            block.down = linear(name(tensors::ffn_down), p.n_ff, p.n_embd);
+        }
+        return all;
+    }
+
+private:
+    ggml_tensor * tensor(const std::string & name, Shape shape, bool is_weight) {
+        options_.abort.throw_if_aborted();
+        const GgufTensor * found = file_.find(name);
+        if (!found) fail(ErrorCode::model_format, file_.path(), ": the tensor '", name, "' is missing");
+        if (static_cast<size_t>(found->n_dims) != shape.size() ||
+            !std::equal(shape.begin(), shape.end(), found->ne.begin())) {
+            fail(ErrorCode::model_format, file_.path(), ": the tensor '", name, "' has shape ",
+                 shape_text(found->ne.data(), static_cast<size_t>(found->n_dims)), ", expected ",
+                 shape_text(shape.begin(), shape.size()));
+        }
+        const bool known =
+            std::find(std::begin(weight_types), std::end(weight_types), found->type) != std::end(weight_types);
+        if (is_weight ? !known : found->type != GGML_TYPE_F32) {
+            fail(ErrorCode::model_format, file_.path(), ": the tensor '", name, "' is of type ",
+                 ggml_type_name(found->type), ", expected ",
+                 is_weight ? "f32, f16, bf16, q8_0, q6_K, q5_K, q4_K or q4_0" : "f32");
+        }
+        ggml_tensor * made = ggml_new_tensor(model_.context.get(), found->type, found->n_dims, found->ne.data());
+        ggml_set_name(made, name.c_str());
+        ggml_backend_tensor_alloc(model_.buffer.get(), made, const_cast<uint8_t *>(found->data));
+        model_.n_bytes += found->n_bytes;
+        if (options_.on_progress) options_.on_progress(static_cast<float>(++n_done_) / static_cast<float>(n_total_));
+        return made;
+    }
+
+    const GgufFile & file_;
+    const LoadOptions & options_;
+    Model & model_;
+    size_t n_total_;
+    size_t n_done_ = 0;
+};
+
+TextWeights read_text(WeightReader & reader, const TextHparams & p, int64_t projection_dim) {
+    TextWeights w;
+    w.token_embd = reader.weight(tensors::text_token_embd, {p.n_embd, p.n_vocab});
+    w.token_types = reader.f32(tensors::weight(tensors::text_token_types), {p.n_embd, p.n_token_types});
+    w.position_embd = reader.f32(tensors::weight(tensors::text_position_embd), {p.n_embd, p.n_positions});
+    w.embd_norm = reader.norm(tensors::text_embd_norm, p.n_embd);
+    w.blocks = reader.blocks(tensors::text, p);
+    w.post_ln = reader.norm(tensors::text_post_ln, p.n_embd);
+    w.transform = reader.linear(tensors::text_transform, p.n_embd, p.n_project);
+    w.projection = reader.linear(tensors::text_projection, p.n_project, projection_dim, false);
+    return w;
+}
+
+VisionWeights read_vision(WeightReader & reader, const VisionHparams & p, int64_t projection_dim) {
+    VisionWeights w;
+    w.class_embd = reader.f32(tensors::vision_class_embd, {p.n_embd});
+    w.patch_embd = reader.linear(tensors::vision_patch_embd, p.n_patch_values(), p.n_embd, false);
+    w.position_embd = reader.f32(tensors::weight(tensors::vision_position_embd), {p.n_embd, p.n_positions()});
+    w.pre_ln = reader.norm(tensors::vision_pre_ln, p.n_embd);
+    w.blocks = reader.blocks(tensors::vision, p);
+    w.post_ln = reader.norm(tensors::vision_post_ln, p.n_embd);
+    w.projection = reader.linear(tensors::vision_projection, p.n_embd, projection_dim, false);
+    return w;
+}
+
+}  // namespace
+
+std::string file_dtype(const GgufFile & file) {
+    switch (file.u32(keys::file_type)) {  // llama.cpp's llama_ftype
+        case 0: return "f32";
+        case 1: return "f16";
+        case 2: return "q4_0";
+        case 7: return "q8_0";
+        case 15: return "q4_k";
+        case 17: return "q5_k";
+        case 18: return "q6_k";
+        case 32: return "bf16";
+        default: return "unknown";
+    }
+}
+
+Model load_model(const std::string & path, const LoadOptions & options) {
+    Model model;
+    model.path = path;
+    model.file = std::make_shared<GgufFile>(path);
+    const GgufFile & file = *model.file;
+    model.hparams = read_hparams(file);
+    model.dtype = file_dtype(file);
+    model.name = file.has(keys::name) ? std::string(file.string(keys::name)) : "";
+    const auto choose = [&](auto & hparams, bool wanted, const char * tower) {
+        if (!wanted) {
+            hparams.reset();
+        } else if (!hparams) {
+            fail(ErrorCode::invalid_argument, path, ": the file has no ", tower, " tower");
+        }
+    };
+    choose(model.hparams.text, options.text, "text");
+    choose(model.hparams.vision, options.vision, "vision");
+
+    model.context.reset(ggml_init({file.tensors().size() * ggml_tensor_overhead(), nullptr, true}));
+    model.buffer.reset(ggml_backend_cpu_buffer_from_ptr(const_cast<uint8_t *>(file.data()), file.size()));
+    if (!model.context || !model.buffer) fail(ErrorCode::out_of_memory, path, ": no memory for the tensor table");
+
+    WeightReader reader(file, options, model);
+    ggml_tensor * logit_scale = reader.f32(tensors::logit_scale, {1});
+    model.logit_scale = *static_cast<const float *>(logit_scale->data);
+    if (model.hparams.text) model.text = read_text(reader, *model.hparams.text, model.hparams.projection_dim);
+    if (model.hparams.vision) model.vision = read_vision(reader, *model.hparams.vision, model.hparams.projection_dim);
+    return model;
+}
+
+}  // namespace altclip

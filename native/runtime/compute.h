@@ -1,0 +1,43 @@
+// The CPU backend: threads, one reserved work buffer, and the run of a graph.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "ggml-cpp.h"
+#include "ggml-cpu.h"
+#include "graph/graph_builder.h"
+
+namespace altclip {
+
+class Compute {
+public:
+    explicit Compute(int n_threads);
+
+    /// Metadata memory for GraphBuilder, reused from graph to graph.
+    std::vector<std::byte> & metadata() { return metadata_; }
+
+    /// Makes the work buffer large enough for `builder`'s graph, so that smaller ones never allocate.
+    void reserve(const GraphBuilder & builder);
+
+    /// Allocates, uploads the inputs and computes; outputs can be read until the next run. `aborted` is asked between
+    /// operators, from the calling thread. Throws out_of_memory, aborted, internal.
+    void run(const GraphBuilder & builder, const std::function<bool()> & aborted);
+
+    /// n floats of an output, from its element `offset` on.
+    static void read(const ggml_tensor * tensor, float * target, size_t n, size_t offset = 0);
+
+private:
+    struct FreeThreadpool {
+        void operator()(ggml_threadpool * pool) const { ggml_threadpool_free(pool); }
+    };
+
+    std::unique_ptr<ggml_threadpool, FreeThreadpool> threadpool_;
+    ggml_backend_ptr backend_;
+    ggml_gallocr_ptr allocator_;
+    std::vector<std::byte> metadata_;
+};
+
+}  // namespace altclip

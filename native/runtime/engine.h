@@ -1,0 +1,52 @@
+// The thread that owns a loaded model: jobs come in through a queue, compatible ones are computed together, results go
+// out through each job's callbacks.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "model/model.h"
+#include "runtime/compute.h"
+#include "runtime/job.h"
+
+namespace altclip {
+
+class Engine {
+public:
+    /// `n_threads` 0: one a physical core. Throws out_of_memory, unsupported.
+    Engine(Model model, int n_threads);
+    ~Engine();
+
+    const Hparams & hparams() const { return hparams_; }
+    int n_threads() const { return n_threads_; }
+
+    /// Checks the input on the calling thread (throws invalid_argument, or disposed) and queues it; the job's callbacks
+    /// are called from the engine's thread.
+    void submit(Job job);
+
+    /// Aborts what runs, fails what waits with `disposed`, frees everything. From any thread, any number of times; each
+    /// call returns when all is freed.
+    void shut_down();
+
+private:
+    void run();
+    std::deque<Job> take_batch();
+    void process(std::deque<Job> batch);
+
+    const Hparams hparams_;
+    const int n_threads_;
+    std::unique_ptr<Model> model_;  // these two are the thread's own while it runs
+    std::unique_ptr<Compute> compute_;
+
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::deque<Job> jobs_;
+    std::atomic<bool> stopping_{false};
+    std::mutex join_mutex_;
+    std::thread thread_;
+};
+
+}  // namespace altclip

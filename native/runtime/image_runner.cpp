@@ -1,0 +1,135 @@
+#include <algorithm>
+
+#include "graph/position_interpolation.h"
+#include "graph/vision_tower.h"
+#include "runtime/tower_runner.h"
+
+namespace altclip {
+
+namespace {
+
+struct Image {
+    Job * job;
+    int64_t index;
+};
+
+Layout layout_of(int64_t n_images, int64_t n_tokens) {
+    Layout layout{{{n_images, n_tokens, n_tokens, 0, false}}, {}, n_images * n_tokens};
+    for (int64_t i = 0; i < n_images; ++i) layout.pooled_rows.push_back(static_cast<int32_t>(i * n_tokens));
+    return layout;
+}
+
+/// Cuts a picture into patches, row by row, each [n_channels][patch][patch]; pixels beyond the last whole patch are
+/// left out.
+void write_patches(const ImageInput & input, int64_t image, int64_t patch, float * target) {
+    const float * pixels = input.pixel_values.data() + image * input.n_channels * input.height * input.width;
+    for (int64_t y = 0; y + patch <= input.height; y += patch) {
+        for (int64_t x = 0; x + patch <= input.width; x += patch) {
+            for (int64_t c = 0; c < input.n_channels; ++c) {
+                for (int64_t row = 0; row < patch; ++row, target += patch) {
+                    std::copy_n(pixels + (c * input.height + y + row) * input.width + x, patch, target);
+                }
+            }
+        }
+    }
+}
+
+void allocate_output(Job & job, const Model & model, int64_t n_tokens) {
+    const VisionHparams & p = *model.hparams.vision;
+    const auto n = static_cast<size_t>(job.image().n_images), tokens = static_cast<size_t>(n_tokens),
+               n_embd = static_cast<size_t>(p.n_embd);
+    TowerOutput & out = job.output;
+    out.n_tokens = n_tokens;
+    if (job.wanted.last_hidden_state) out.last_hidden_state.resize(n * tokens * n_embd);
+    if (job.wanted.pooler_output) out.pooler_output.resize(n * n_embd);
+    if (job.wanted.features) out.features.resize(n * static_cast<size_t>(model.hparams.projection_dim));
+    if (job.wanted.hidden_states)
+        out.hidden_states.assign(static_cast<size_t>(p.n_layer) + 1, std::vector<float>(n * tokens * n_embd));
+    if (job.wanted.attentions) {
+        out.attentions.assign(static_cast<size_t>(p.n_layer),
+                              std::vector<float>(n * static_cast<size_t>(p.n_head) * tokens * tokens));
+    }
+}
+
+/// A tensor with `n` floats an image into the jobs' outputs.
+template <typename Member>
+void scatter(const ggml_tensor * tensor, const std::vector<Image> & images, Member member) {
+    const size_t n = static_cast<size_t>(ggml_nelements(tensor)) / images.size();
+    for (size_t i = 0; i < images.size(); ++i) {
+        Compute::read(tensor, member(images[i].job->output).data() + static_cast<size_t>(images[i].index) * n, n,
+                      i * n);
+    }
+}
+
+}  // namespace
+
+void run_image_jobs(const Model & model, Compute & compute, const std::vector<Job *> & jobs, const Aborted & aborted) {
+    const VisionHparams & p = *model.hparams.vision;
+    const ImageInput & first = jobs[0]->image();
+    const Wanted & wanted = jobs[0]->wanted;
+    const int64_t height = first.height / p.patch_size, width = first.width / p.patch_size, n_patches = height * width;
+    const int64_t n_tokens = 1 + n_patches;
+
+    std::vector<float> positions;
+    if (height != p.n_grid() || width != p.n_grid()) {
+        positions = interpolate_positions(static_cast<const float *>(model.vision->position_embd->data), p.n_grid(),
+                                          p.n_embd, height, width);
+    }
+    std::vector<Image> all;
+    for (Job * job : jobs) {
+        allocate_output(*job, model, n_tokens);
+        for (int64_t i = 0; i < job->image().n_images; ++i) all.push_back({job, i});
+    }
+
+    const auto n_batch = static_cast<size_t>(std::max<int64_t>(1, max_batch_tokens / n_tokens));
+    std::vector<float> patches;
+    for (size_t begin = 0; begin < all.size(); begin += n_batch) {
+        if (aborted()) fail(ErrorCode::aborted, "the operation was aborted");
+        const std::vector<Image> images(
+            all.begin() + static_cast<std::ptrdiff_t>(begin),
+            all.begin() + static_cast<std::ptrdiff_t>(std::min(begin + n_batch, all.size())));
+        const auto n_images = static_cast<int64_t>(images.size());
+        const int64_t n_values = n_patches * p.n_patch_values();
+        patches.resize(static_cast<size_t>(n_images * n_values));
+        for (int64_t i = 0; i < n_images; ++i) {
+            const Image & image = images[static_cast<size_t>(i)];
+            write_patches(image.job->image(), image.index, p.patch_size, patches.data() + i * n_values);
+        }
+
+        const Layout layout = layout_of(n_images, n_tokens);
+        const ImagePatches input{patches.data(), positions.empty() ? nullptr : positions.data(), n_images, n_patches};
+        GraphBuilder builder(compute.metadata(), Blocks::max_nodes(p.n_layer, 1));
+        const TowerGraph graph = build_vision_tower(builder, *model.vision, p, layout, input, wanted);
+        compute.run(builder, aborted);
+        if (wanted.last_hidden_state)
+            scatter(
+                graph.last_hidden_state, images, [](TowerOutput & out) -> auto & { return out.last_hidden_state; });
+        if (wanted.pooler_output)
+            scatter(
+                graph.pooler_output, images, [](TowerOutput & out) -> auto & { return out.pooler_output; });
+        if (wanted.features)
+            scatter(
+                graph.features, images, [](TowerOutput & out) -> auto & { return out.features; });
+        for (size_t i = 0; i < graph.hidden_states.size(); ++i) {
+            scatter(
+                graph.hidden_states[i], images, [i](TowerOutput & out) -> auto & { return out.hidden_states[i]; });
+        }
+        for (size_t i = 0; i < graph.attentions.size(); ++i) {
+            scatter(
+                graph.attentions[i][0], images, [i](TowerOutput & out) -> auto & { return out.attentions[i]; });
+        }
+    }
+}
+
+void reserve_image(const Model & model, Compute & compute) {
+    const VisionHparams & p = *model.hparams.vision;
+    const int64_t n_images = std::max<int64_t>(1, max_batch_tokens / p.n_positions());
+    const Layout layout = layout_of(n_images, p.n_positions());
+    Wanted wanted;
+    wanted.features = true;
+    GraphBuilder builder(compute.metadata(), Blocks::max_nodes(p.n_layer, 1));
+    build_vision_tower(builder, *model.vision, p, layout, {nullptr, nullptr, n_images, p.n_positions() - 1}, wanted);
+    compute.reserve(builder);
+}
+
+}  // namespace altclip

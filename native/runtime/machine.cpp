@@ -1,0 +1,87 @@
+#include "runtime/machine.h"
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "error.h"
+#include "ggml-cpu.h"
+#include "ggml.h"
+
+#ifdef _WIN32
+#define NOMINMAX
+#include <windows.h>
+#else
+#include <unistd.h>
+#endif
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+namespace altclip {
+
+int n_physical_cores() {
+    const int n_logical = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+#ifdef __linux__
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return n_logical;
+    std::set<std::pair<int, int>> cores;  // package, core
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+        if (!CPU_ISSET(cpu, &allowed)) continue;
+        const auto number = [cpu](const char * name) {
+            int value = -1;
+            std::ifstream("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/" + name) >> value;
+            return value;
+        };
+        const int core = number("core_id");
+        cores.emplace(number("physical_package_id"), core >= 0 ? core : cpu);
+    }
+    return std::max(1, static_cast<int>(cores.size()));
+#else
+    return n_logical;
+#endif
+}
+
+uint64_t total_memory() {
+#ifdef _WIN32
+    MEMORYSTATUSEX status;
+    status.dwLength = sizeof(status);
+    return GlobalMemoryStatusEx(&status) ? status.ullTotalPhys : UINT64_MAX;
+#else
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) : UINT64_MAX;
+#endif
+}
+
+void require_cpu() {
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+    // what ggml's CPU backend is compiled for; __builtin_cpu_supports asks the operating system too (XGETBV)
+    const auto require = [](bool present, const char * name) {
+        if (!present)
+            fail(ErrorCode::unsupported, "this CPU lacks ", name,
+                 ", which altclip needs on x86 (any CPU since 2013 or so has it)");
+    };
+    __builtin_cpu_init();
+    require(__builtin_cpu_supports("avx2"), "AVX2");
+    require(__builtin_cpu_supports("fma"), "FMA");
+    require(__builtin_cpu_supports("bmi2"), "BMI2");
+#endif
+}
+
+std::string system_info() {
+    std::string text = std::string("ggml ") + ggml_version();
+    const std::pair<const char *, int> features[] = {
+        {"AVX2", ggml_cpu_has_avx2()},        {"FMA", ggml_cpu_has_fma()},
+        {"F16C", ggml_cpu_has_f16c()},        {"AVX512", ggml_cpu_has_avx512()},
+        {"NEON", ggml_cpu_has_neon()},        {"DOTPROD", ggml_cpu_has_dotprod()},
+        {"I8MM", ggml_cpu_has_matmul_int8()}, {"LLAMAFILE", ggml_cpu_has_llamafile()},
+    };
+    for (const auto & [name, present] : features) {
+        if (present) text += std::string(" ") + name;
+    }
+    return text;
+}
+
+}  // namespace altclip

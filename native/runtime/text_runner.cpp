@@ -1,0 +1,221 @@
+#include <algorithm>
+#include <tuple>
+
+#include "graph/text_tower.h"
+#include "runtime/tower_runner.h"
+
+namespace altclip {
+
+namespace {
+
+constexpr size_t max_groups = 32;  // different lengths in one graph
+
+/// One row of a job, unpadded: the columns that are computed, in the order in which they lie in the batch.
+struct Sequence {
+    Job * job = nullptr;
+    int64_t row = 0;
+    std::vector<int32_t>
+        columns;  // visible ones first; then column 0 if the mask hides it, since it is pooled all the same
+    int64_t n_key = 0;
+    int32_t pooled = 0;  // index of column 0 in columns
+    bool uniform = false;
+
+    auto shape() const { return std::make_tuple(uniform, columns.size(), n_key); }
+    size_t source(int32_t column) const { return static_cast<size_t>(row * job->text().n_columns + column); }
+};
+
+Sequence make_sequence(Job & job, int64_t row) {
+    const TextInput & input = job.text();
+    Sequence sequence{&job, row, {}, 0, 0, false};
+    for (int32_t column = 0; column < input.n_columns; ++column) {
+        if (input.attention_mask.empty() || input.attention_mask[sequence.source(column)] != 0)
+            sequence.columns.push_back(column);
+    }
+    if (sequence.columns.empty()) {
+        sequence.uniform = true;
+        for (int32_t column = 0; column < input.n_columns; ++column) sequence.columns.push_back(column);
+    }
+    sequence.n_key = static_cast<int64_t>(sequence.columns.size());
+    if (sequence.columns[0] != 0) {
+        sequence.pooled = static_cast<int32_t>(sequence.columns.size());
+        sequence.columns.push_back(0);
+    }
+    return sequence;
+}
+
+/// Consecutive sequences of one graph with the host data of their rows.
+class Batch {
+public:
+    Batch(const Sequence * first, const Sequence * last, const TextHparams & p) : first_(first), last_(last) {
+        for (const Sequence * sequence = first; sequence != last; ++sequence) {
+            const auto n_query = static_cast<int64_t>(sequence->columns.size());
+            if (sequence == first || sequence->shape() != (sequence - 1)->shape()) {
+                layout_.groups.push_back({0, n_query, sequence->n_key, layout_.n_rows, sequence->uniform});
+            }
+            ++layout_.groups.back().n_seq;
+            layout_.pooled_rows.push_back(static_cast<int32_t>(layout_.n_rows) + sequence->pooled);
+            layout_.n_rows += n_query;
+            const TextInput & input = sequence->job->text();
+            for (const int32_t column : sequence->columns) {
+                const size_t at = sequence->source(column);
+                positions_.push_back(static_cast<int32_t>(input.position_ids[at]));
+                token_types_.push_back(input.token_type_ids.empty() ? 0
+                                                                    : static_cast<int32_t>(input.token_type_ids[at]));
+                if (input.embeds.empty()) {
+                    ids_.push_back(static_cast<int32_t>(input.ids[at]));
+                } else {
+                    const auto embed = input.embeds.begin() + static_cast<std::ptrdiff_t>(at) * p.n_embd;
+                    embeds_.insert(embeds_.end(), embed, embed + p.n_embd);
+                }
+            }
+        }
+    }
+
+    const Layout & layout() const { return layout_; }
+    TextRows rows() const {
+        return {ids_.data(), embeds_.empty() ? nullptr : embeds_.data(), positions_.data(), token_types_.data()};
+    }
+
+    /// A tensor of all rows [width, n_rows] into each job's [n, n_columns, width].
+    template <typename Member>
+    void scatter_rows(const ggml_tensor * tensor, Member member) const {
+        const auto width = static_cast<size_t>(tensor->ne[0]);
+        size_t row = 0;
+        for (const Sequence * sequence = first_; sequence != last_; ++sequence) {
+            for (const int32_t column : sequence->columns) {
+                Compute::read(tensor, member(sequence->job->output).data() + sequence->source(column) * width, width,
+                              row++ * width);
+            }
+        }
+    }
+    /// A tensor of one row a sequence [width, n_seq] into each job's [n, width].
+    template <typename Member>
+    void scatter_pooled(const ggml_tensor * tensor, Member member) const {
+        const auto width = static_cast<size_t>(tensor->ne[0]);
+        size_t index = 0;
+        for (const Sequence * sequence = first_; sequence != last_; ++sequence) {
+            Compute::read(tensor, member(sequence->job->output).data() + static_cast<size_t>(sequence->row) * width,
+                          width, index++ * width);
+        }
+    }
+    /// Per group [n_key, n_query, n_head, n_seq] into each job's [n, n_head, n_columns, n_columns].
+    void scatter_attentions(const std::vector<ggml_tensor *> & groups, size_t block) const {
+        const Sequence * sequence = first_;
+        for (const ggml_tensor * tensor : groups) {
+            std::vector<float> values(static_cast<size_t>(ggml_nelements(tensor)));
+            Compute::read(tensor, values.data(), values.size());
+            const float * value = values.data();
+            for (int64_t i = 0; i < tensor->ne[3]; ++i, ++sequence) {
+                const auto n = static_cast<size_t>(sequence->job->text().n_columns);
+                float * target = sequence->job->output.attentions[block].data() +
+                                 static_cast<size_t>(sequence->row) * static_cast<size_t>(tensor->ne[2]) * n * n;
+                for (int64_t head = 0; head < tensor->ne[2]; ++head, target += n * n) {
+                    for (const int32_t query : sequence->columns) {
+                        for (int64_t key = 0; key < sequence->n_key; ++key) {
+                            target[static_cast<size_t>(query) * n +
+                                   static_cast<size_t>(sequence->columns[static_cast<size_t>(key)])] = *value++;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+private:
+    const Sequence * first_;
+    const Sequence * last_;
+    Layout layout_;
+    std::vector<int32_t> ids_;
+    std::vector<float> embeds_;
+    std::vector<int32_t> positions_;
+    std::vector<int32_t> token_types_;
+};
+
+/// As many sequences as fit a graph's budget, at least one.
+const Sequence * batch_end(const Sequence * first, const Sequence * last) {
+    size_t n_tokens = 0, n_groups = 0;
+    const Sequence * end = first;
+    for (; end != last; ++end) {
+        n_tokens += end->columns.size();
+        n_groups += end == first || end->shape() != (end - 1)->shape() ? 1 : 0;
+        const bool same_kind = end->job->text().embeds.empty() == first->job->text().embeds.empty();
+        if (end != first && (!same_kind || n_groups > max_groups || n_tokens > static_cast<size_t>(max_batch_tokens)))
+            break;
+    }
+    return end;
+}
+
+void allocate_output(Job & job, const Model & model) {
+    const TextHparams & p = *model.hparams.text;
+    const auto n = static_cast<size_t>(job.text().n_rows), columns = static_cast<size_t>(job.text().n_columns);
+    TowerOutput & out = job.output;
+    out.n_tokens = job.text().n_columns;
+    if (job.wanted.last_hidden_state) out.last_hidden_state.resize(n * columns * static_cast<size_t>(p.n_project));
+    if (job.wanted.pooler_output) out.pooler_output.resize(n * static_cast<size_t>(p.n_project));
+    if (job.wanted.features) out.features.resize(n * static_cast<size_t>(model.hparams.projection_dim));
+    if (job.wanted.hidden_states) {
+        out.hidden_states.assign(static_cast<size_t>(p.n_layer) + 1,
+                                 std::vector<float>(n * columns * static_cast<size_t>(p.n_embd)));
+    }
+    if (job.wanted.attentions) {
+        out.attentions.assign(static_cast<size_t>(p.n_layer),
+                              std::vector<float>(n * static_cast<size_t>(p.n_head) * columns * columns));
+    }
+}
+
+void run_batch(const Model & model, Compute & compute, const Batch & batch, const Wanted & wanted,
+               const Aborted & aborted) {
+    const TextHparams & p = *model.hparams.text;
+    GraphBuilder builder(compute.metadata(), Blocks::max_nodes(p.n_layer, batch.layout().groups.size()));
+    const TowerGraph graph = build_text_tower(builder, *model.text, p, batch.layout(), batch.rows(), wanted);
+    compute.run(builder, aborted);
+    if (wanted.last_hidden_state)
+        batch.scatter_rows(
+            graph.last_hidden_state, [](TowerOutput & out) -> auto & { return out.last_hidden_state; });
+    if (wanted.pooler_output)
+        batch.scatter_pooled(
+            graph.pooler_output, [](TowerOutput & out) -> auto & { return out.pooler_output; });
+    if (wanted.features)
+        batch.scatter_pooled(
+            graph.features, [](TowerOutput & out) -> auto & { return out.features; });
+    for (size_t i = 0; i < graph.hidden_states.size(); ++i) {
+        batch.scatter_rows(
+            graph.hidden_states[i], [i](TowerOutput & out) -> auto & { return out.hidden_states[i]; });
+    }
+    for (size_t i = 0; i < graph.attentions.size(); ++i) batch.scatter_attentions(graph.attentions[i], i);
+}
+
+}  // namespace
+
+void run_text_jobs(const Model & model, Compute & compute, const std::vector<Job *> & jobs, const Aborted & aborted) {
+    std::vector<Sequence> sequences;
+    for (Job * job : jobs) {
+        allocate_output(*job, model);
+        for (int64_t row = 0; row < job->text().n_rows; ++row) sequences.push_back(make_sequence(*job, row));
+    }
+    // equal shapes together: they share one attention group
+    std::stable_sort(sequences.begin(), sequences.end(),
+                     [](const Sequence & a, const Sequence & b) { return a.shape() < b.shape(); });
+    const Sequence * const last = sequences.data() + sequences.size();
+    for (const Sequence * first = sequences.data(); first != last;) {
+        if (aborted()) fail(ErrorCode::aborted, "the operation was aborted");
+        const Sequence * end = batch_end(first, last);
+        run_batch(model, compute, Batch(first, end, *model.hparams.text), jobs[0]->wanted, aborted);
+        first = end;
+    }
+}
+
+void reserve_text(const Model & model, Compute & compute) {
+    const TextHparams & p = *model.hparams.text;
+    const int64_t longest = std::min<int64_t>(p.n_positions - p.pad_token_id - 1, max_batch_tokens);
+    const int64_t n_seq = max_batch_tokens / longest;
+    Layout layout{
+        {{n_seq, longest, longest, 0, false}}, std::vector<int32_t>(static_cast<size_t>(n_seq)), n_seq * longest};
+    Wanted wanted;
+    wanted.features = true;
+    GraphBuilder builder(compute.metadata(), Blocks::max_nodes(p.n_layer, 1));
+    build_text_tower(builder, *model.text, p, layout, {}, wanted);
+    compute.reserve(builder);
+}
+
+}  // namespace altclip

@@ -4,8 +4,13 @@
 #include "binding/bindings.h"
 #include "binding/environment.h"
 #include "ggml.h"
+#include "runtime/machine.h"
 
 namespace altclip {
+
+static Napi::Value system_info_js(const Napi::CallbackInfo & info) {
+    return Napi::String::New(info.Env(), system_info());
+}
 
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
     // ggml logs to stderr by default; what matters reaches the caller as an error
@@ -16,6 +21,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
     init_convert(env, exports);
     init_tokenizer(env, exports);
     init_image(env, exports);
+    init_similarity(env, exports);
+    exports.Set("systemInfo", Napi::Function::New<system_info_js>(env, "systemInfo"));
     return exports;
 }
 

@@ -1,4 +1,4 @@
-// loadModel, the Model it resolves with, similarity and systemInfo.
+// loadModel, and the Model it resolves with.
 #include <algorithm>
 
 #include "binding/async.h"
@@ -7,8 +7,6 @@
 #include "binding/progress.h"
 #include "binding/values.h"
 #include "runtime/engine.h"
-#include "runtime/machine.h"
-#include "runtime/similarity.h"
 
 namespace altclip {
 
@@ -192,40 +190,11 @@ Napi::Value load_model_async(const Napi::CallbackInfo & info) {
     });
 }
 
-Napi::Value similarity_async(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&] {
-        const auto number = [&](size_t i, const char * name) {
-            if (!info[i].IsNumber()) fail(ErrorCode::invalid_argument, name, ": expected a number");
-            return info[i].As<Napi::Number>().DoubleValue();
-        };
-        const double dim = number(2, "dim"), logit_scale = number(3, "logitScale");
-        if (!(dim >= 1 && dim <= 65536)) fail(ErrorCode::invalid_argument, "dim: ", dim, ", expected 1 to 65536");
-        const auto work = [text = float32_array(info[0], "text"), image = float32_array(info[1], "image"), dim,
-                           logit_scale]() mutable {
-            return similarity(std::move(text), std::move(image), static_cast<size_t>(dim),
-                              static_cast<float>(logit_scale));
-        };
-        return run_async(info.Env(), work, [](Napi::Env env, const Similarity & result) {
-            Napi::Object object = Napi::Object::New(env);
-            object.Set("textEmbeds", to_float32_array(env, result.text_embeds));
-            object.Set("imageEmbeds", to_float32_array(env, result.image_embeds));
-            object.Set("logitsPerText", to_float32_array(env, result.logits_per_text));
-            return object;
-        });
-    });
-}
-
-Napi::Value system_info_js(const Napi::CallbackInfo & info) {
-    return Napi::String::New(info.Env(), system_info());
-}
-
 }  // namespace
 
 void init_model(Napi::Env env, Napi::Object exports) {
     Environment::of(env).constructor(class_name) = Napi::Persistent(JsModel::define(env));
     exports.Set("loadModel", Napi::Function::New<load_model_async>(env, "loadModel"));
-    exports.Set("similarity", Napi::Function::New<similarity_async>(env, "similarity"));
-    exports.Set("systemInfo", Napi::Function::New<system_info_js>(env, "systemInfo"));
 }
 
 }  // namespace altclip

@@ -1,6 +1,8 @@
 #include "model/model.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <initializer_list>
 
 #include "error.h"
@@ -60,8 +62,9 @@ private:
         options_.abort.throw_if_aborted();
         const GgufTensor * found = file_.find(name);
         if (!found) fail(ErrorCode::model_format, file_.path(), ": the tensor '", name, "' is missing");
-        if (static_cast<size_t>(found->n_dims) != shape.size() ||
-            !std::equal(shape.begin(), shape.end(), found->ne.begin())) {
+        std::array<int64_t, GGML_MAX_DIMS> ne{1, 1, 1, 1};  // ggml does not write trailing dimensions of 1
+        std::copy(shape.begin(), shape.end(), ne.begin());
+        if (found->ne != ne) {
             fail(ErrorCode::model_format, file_.path(), ": the tensor '", name, "' has shape ",
                  shape_text(found->ne.data(), static_cast<size_t>(found->n_dims)), ", expected ",
                  shape_text(shape.begin(), shape.size()));
@@ -73,7 +76,8 @@ private:
                  ggml_type_name(found->type), ", expected ",
                  is_weight ? "f32, f16, bf16, q8_0, q6_K, q5_K, q4_K or q4_0" : "f32");
         }
-        ggml_tensor * made = ggml_new_tensor(model_.context.get(), found->type, found->n_dims, found->ne.data());
+        ggml_tensor * made =
+            ggml_new_tensor(model_.context.get(), found->type, static_cast<int>(shape.size()), ne.data());
         ggml_set_name(made, name.c_str());
         ggml_backend_tensor_alloc(model_.buffer.get(), made, const_cast<uint8_t *>(found->data));
         model_.n_bytes += found->n_bytes;
@@ -154,8 +158,10 @@ Model load_model(const std::string & path, const LoadOptions & options) {
     WeightReader reader(file, options, model);
     ggml_tensor * logit_scale = reader.f32(tensors::logit_scale, {1});
     model.logit_scale = *static_cast<const float *>(logit_scale->data);
+    if (!std::isfinite(model.logit_scale)) fail(ErrorCode::model_format, path, ": logit_scale is ", model.logit_scale);
     if (model.hparams.text) model.text = read_text(reader, *model.hparams.text, model.hparams.projection_dim);
     if (model.hparams.vision) model.vision = read_vision(reader, *model.hparams.vision, model.hparams.projection_dim);
+    if (options.on_progress) options.on_progress(1.0f);
     return model;
 }
 

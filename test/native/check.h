@@ -1,6 +1,7 @@
 // The native tests' few tools: TEST, CHECK, CHECK_NEAR, CHECK_ERROR, and a main() that runs every TEST of the file.
 #pragma once
 
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <exception>
@@ -44,7 +45,8 @@ void error(const char * file, int line, altclip::ErrorCode code, const std::stri
     } catch (const altclip::Error & e) {
         const std::string message = e.what();
         report(e.code() == code && message.find(part) != std::string::npos, file, line,
-               std::string("wrong error ") + altclip::error_code_name(e.code()) + ": " + message + " (expected '" + part + "')");
+               std::string("wrong error ") + altclip::error_code_name(e.code()) + ": " + message + " (expected '" +
+                   part + "')");
     }
 }
 
@@ -52,24 +54,28 @@ void error(const char * file, int line, altclip::ErrorCode code, const std::stri
 
 #define CHECK_JOIN_(a, b) a##b
 #define CHECK_JOIN(a, b) CHECK_JOIN_(a, b)
-#define TEST(name)                                                                       \
-    static void CHECK_JOIN(test_, __LINE__)();                                           \
+#define TEST(name)                                                                                  \
+    static void CHECK_JOIN(test_, __LINE__)();                                                      \
     static const check::Registration CHECK_JOIN(add_, __LINE__)(name, CHECK_JOIN(test_, __LINE__)); \
     static void CHECK_JOIN(test_, __LINE__)()
 #define CHECK(condition) check::report((condition), __FILE__, __LINE__, "failed: " #condition)
-#define CHECK_NEAR(a, b, tolerance)                                                               \
-    check::report(std::fabs(double(a) - double(b)) <= (tolerance), __FILE__, __LINE__,            \
+#define CHECK_NEAR(a, b, tolerance)                                                    \
+    check::report(std::fabs(double(a) - double(b)) <= (tolerance), __FILE__, __LINE__, \
                   "failed: " #a " = " + std::to_string(a) + ", expected " + std::to_string(b))
 /// The statement must throw altclip::Error with that code and `part` in its message.
-#define CHECK_ERROR(code, part, ...) check::error(__FILE__, __LINE__, altclip::ErrorCode::code, part, [&] { __VA_ARGS__; })
+#define CHECK_ERROR(code, part, ...) \
+    check::error(__FILE__, __LINE__, altclip::ErrorCode::code, part, [&] { __VA_ARGS__; })
 
 int main() {
     for (const check::Case & one : check::cases()) {
+        const auto start = std::chrono::steady_clock::now();
         try {
             one.run();
         } catch (const std::exception & e) {
             check::report(false, one.name, 0, std::string("threw: ") + e.what());
         }
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+        std::printf("%7.2f s  %s\n", took.count(), one.name);
     }
     std::printf("%zu tests, %d failed checks\n", check::cases().size(), check::failures());
     return check::failures() == 0 ? 0 : 1;

@@ -1,0 +1,30 @@
+import { AltCLIPError } from './errors';
+
+/** Runs `work` on every item, at most `limit` at once; the first failure or the signal stops what has not begun. */
+export async function forEachLimited<Item>(
+  items: Item[],
+  limit: number,
+  signal: AbortSignal | undefined,
+  work: (item: Item, index: number, stop: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const stop = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const abort = (): void => {
+      stop.abort(signal?.reason);
+      reject(new AltCLIPError('ABORTED', 'the operation was aborted', { cause: signal?.reason }));
+    };
+    signal?.addEventListener('abort', abort, { once: true, signal: stop.signal });
+  });
+  let next = 0;
+  const run = async (): Promise<void> => {
+    while (next < items.length && !stop.signal.aborted) {
+      const index = next++;
+      await work(items[index] as Item, index, stop.signal);
+    }
+  };
+  try {
+    await Promise.race([Promise.all(Array.from({ length: Math.min(limit, items.length) }, run)), aborted]);
+  } finally {
+    stop.abort();
+  }
+}

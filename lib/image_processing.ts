@@ -1,0 +1,142 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { throwIfAborted } from './abort';
+import { Callable } from './callable';
+import { forEachLimited } from './concurrency';
+import { AltCLIPError, fromNative, invalid } from './errors';
+import { type ImageInput, openAsRgb } from './image';
+import { ImageBatch } from './image_batch';
+import {
+  clipSettings,
+  type ImageProcessorOptions,
+  type ImageSettings,
+  type ImageSize,
+  resizedSize,
+  settingsOf,
+} from './image_options';
+import { loadPreprocessorConfig, type PretrainedOptions } from './loading';
+import { type NativePreprocessOptions, native } from './native';
+import { kindOf, type Tensor } from './tensor';
+
+export type { ImageProcessorOptions } from './image_options';
+
+/** What an image processor gives. */
+export interface ImageProcessorOutput {
+  /** float32 [images, 3, height, width]; uint8 where neither rescaling nor normalising is on. */
+  pixel_values: Tensor<'float32'> | Tensor<'uint8'>;
+}
+
+/** Images that are open or being decoded at once; sharp decodes on four threads. */
+const maxConcurrent = 4;
+
+/**
+ * Images to pixel_values, as transformers' CLIPImageProcessor with its PIL backend, bit for bit: resize, centre crop,
+ * rescale, normalise. Instances are callable: `await image_processor(images, options)`.
+ */
+export class CLIPImageProcessor extends Callable<
+  (
+    images: ImageInput | ImageInput[],
+    options?: ImageProcessorOptions & { signal?: AbortSignal },
+  ) => Promise<ImageProcessorOutput>
+> {
+  readonly model_input_names: string[] = ['pixel_values'];
+  private readonly settings: Readonly<ImageSettings>;
+  private readonly extra: Readonly<Record<string, unknown>>;
+
+  /**
+   * @param config options; what is not set is CLIP's. Other fields of a preprocessor_config.json are kept for to_dict().
+   * @throws INVALID_ARGUMENT naming an option of another kind or out of range.
+   */
+  constructor(config: ImageProcessorOptions | Record<string, unknown> = {}) {
+    super();
+    if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+      invalid(`CLIPImageProcessor: got ${kindOf(config)}, expected an object of options`);
+    }
+    const { settings, others } = settingsOf(clipSettings, config);
+    this.settings = settings;
+    this.extra = others;
+  }
+
+  /**
+   * Loads preprocessor_config.json of a folder in Hugging Face's layout, or what a .gguf file carries of it.
+   * @throws IO, HUB or MODEL_FORMAT, naming the file; INVALID_ARGUMENT naming a wrong option in it.
+   */
+  static async from_pretrained(id_or_path: string, options?: PretrainedOptions): Promise<CLIPImageProcessor> {
+    return new CLIPImageProcessor(await loadPreprocessorConfig(id_or_path, options));
+  }
+
+  /** As {@link CLIPImageProcessor.preprocess}. */
+  _call(
+    images: ImageInput | ImageInput[],
+    options?: ImageProcessorOptions & { signal?: AbortSignal },
+  ): Promise<ImageProcessorOutput> {
+    return this.preprocess(images, options);
+  }
+
+  /**
+   * Opens and preprocesses one image or many, a few at a time.
+   * @param images see {@link ImageInput}; a path, URL or bytes are opened as transformers opens files (upright, alpha
+   *   dropped), a RawImage is treated as an opened PIL image (transparency laid on white).
+   * @param options set what is to differ from the processor's own; `signal` aborts.
+   * @returns pixel_values float32 [images, 3, height, width].
+   * @throws IO or IMAGE naming an image; INVALID_ARGUMENT for a wrong option, no images, or images that end up with
+   *   different sizes; ABORTED.
+   */
+  async preprocess(
+    images: ImageInput | ImageInput[],
+    { signal, ...options }: ImageProcessorOptions & { signal?: AbortSignal } = {},
+  ): Promise<ImageProcessorOutput> {
+    const { settings, others } = settingsOf(this.settings, options);
+    const unknown = Object.keys(others);
+    if (unknown.length > 0) invalid(`CLIPImageProcessor: unknown option ${unknown.join(', ')}`);
+    const list = Array.isArray(images) ? images : [images];
+    if (list.length === 0) invalid('images: got an empty array, expected at least one image');
+    throwIfAborted(signal);
+    const batch = new ImageBatch(list.length);
+    await forEachLimited(list, maxConcurrent, signal, async (image, index, stop) => {
+      const { data, width, height } = await openAsRgb(image, settings.do_convert_rgb, stop);
+      throwIfAborted(stop);
+      const plan = nativeOptions({ height, width }, settings);
+      const size = plan.crop ?? plan.resize ?? { height, width };
+      batch.reserve(index, size);
+      batch.set(index, await fromNative(native.preprocessImage(data, width, height, plan)));
+    });
+    return { pixel_values: batch.tensor() };
+  }
+
+  /** The options as preprocessor_config.json has them. */
+  to_dict(): Record<string, unknown> {
+    return structuredClone({ image_processor_type: 'CLIPImageProcessor', ...this.extra, ...this.settings });
+  }
+
+  /** The text of preprocessor_config.json as transformers writes it: sorted keys, two spaces, a line end. */
+  to_json_string(): string {
+    const sorted = Object.entries(this.to_dict()).sort(([a], [b]) => (a < b ? -1 : 1));
+    return `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`;
+  }
+
+  /** Writes `folder`/preprocessor_config.json; makes the folder. @throws IO where that cannot be done. */
+  async save_pretrained(folder: string): Promise<void> {
+    const file = path.join(folder, 'preprocessor_config.json');
+    const temporary = `${file}.${process.pid}.tmp`;
+    try {
+      await mkdir(folder, { recursive: true });
+      await writeFile(temporary, this.to_json_string());
+      await rename(temporary, file);
+    } catch (cause) {
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw new AltCLIPError('IO', `${file}: cannot be written: ${(cause as Error).message}`, { cause });
+    }
+  }
+}
+
+function nativeOptions(image: ImageSize, settings: ImageSettings): NativePreprocessOptions {
+  const three = (value: number | number[]): number[] => (Array.isArray(value) ? value : [value, value, value]);
+  return {
+    resize: settings.do_resize ? { ...resizedSize(image, settings.size), resample: settings.resample } : undefined,
+    crop: settings.do_center_crop ? settings.crop_size : undefined,
+    rescaleFactor: settings.do_rescale ? settings.rescale_factor : undefined,
+    mean: settings.do_normalize ? three(settings.image_mean) : undefined,
+    std: settings.do_normalize ? three(settings.image_std) : undefined,
+  };
+}

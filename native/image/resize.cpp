@@ -1,0 +1,98 @@
+#include "image/resize.h"
+
+#include <cstring>
+#include <utility>
+
+#include "image/row_kernels.h"
+
+namespace altclip {
+
+namespace {
+
+constexpr ResampleRow resample_row = resample_row_rgb8_scalar;
+constexpr BlendRows blend_rows = blend_rows_u8_scalar;
+
+/// A window of an image: columns and rows say where its pixels lie in it.
+struct Window {
+    Span columns;
+    Span rows;
+    std::vector<uint8_t> bytes;
+
+    Window(Span columns_, Span rows_)
+        : columns(columns_), rows(rows_), bytes(size_t(columns_.size()) * rows_.size() * 3) {}
+    size_t stride() const { return size_t(columns.size()) * 3; }
+    uint8_t * row(int y) { return bytes.data() + size_t(y - rows.begin) * stride(); }
+};
+
+/// The window's pixels, from an image that is as large as the result.
+Window cut(const RgbView & image, Span columns, Span rows) {
+    Window out(columns, rows);
+    for (int y = rows.begin; y < rows.end; ++y) {
+        std::memcpy(out.row(y), image.row(y) + size_t(columns.begin) * 3, out.stride());
+    }
+    return out;
+}
+
+Window nearest(const RgbView & image, int width, int height, Span columns, Span rows) {
+    const std::vector<int> xs = nearest_table(image.width, width, columns);
+    const std::vector<int> ys = nearest_table(image.height, height, rows);
+    Window out(columns, rows);
+    uint8_t * pixel = out.bytes.data();
+    for (const int y : ys) {
+        for (const int x : xs) {
+            if (x >= 0 && y >= 0) std::memcpy(pixel, image.row(y) + size_t(x) * 3, 3);
+            pixel += 3;
+        }
+    }
+    return out;
+}
+
+/// `row_of(y)` gives row y's pixels from column `first_column` on.
+template <typename RowOf>
+Window horizontal_pass(RowOf row_of, int first_column, const ResampleTable & table, Span columns, Span rows) {
+    Window out(columns, rows);
+    for (int y = rows.begin; y < rows.end; ++y) resample_row(row_of(y), first_column, table, out.row(y));
+    return out;
+}
+
+template <typename RowOf>
+Window vertical_pass(RowOf row_of, size_t stride, const ResampleTable & table, Span columns, Span rows) {
+    Window out(columns, rows);
+    for (int y = rows.begin; y < rows.end; ++y) {
+        const int i = y - rows.begin;
+        blend_rows(row_of(table.first[i]), stride, table.weights_of(i), table.length[i], int(out.stride()), out.row(y));
+    }
+    return out;
+}
+
+}  // namespace
+
+std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resample filter, Span columns, Span rows) {
+    const bool need_horizontal = width != image.width;
+    const bool need_vertical = height != image.height;
+    if (!need_horizontal && !need_vertical) return cut(image, columns, rows).bytes;
+    if (filter == Resample::nearest) return nearest(image, width, height, columns, rows).bytes;
+
+    ResampleTable horizontal, vertical;
+    if (need_horizontal) horizontal = resample_table(filter, image.width, width, columns);
+    if (need_vertical) vertical = resample_table(filter, image.height, height, rows);
+
+    const size_t image_stride = size_t(image.width) * 3;
+    // each pass rounds to bytes, so the order shows: Pillow 13 goes down first where the height shrinks much more
+    const int64_t down = int64_t(image.height) - height;
+    const bool vertical_first = down > 0 && down > (int64_t(image.width) - width) * 2;
+
+    if (need_horizontal && !vertical_first) {
+        Window middle = horizontal_pass([&](int y) { return image.row(y); }, 0, horizontal, columns,
+                                        need_vertical ? vertical.input() : rows);
+        if (!need_vertical) return std::move(middle.bytes);
+        return vertical_pass([&](int y) { return middle.row(y); }, middle.stride(), vertical, columns, rows).bytes;
+    }
+    const Span needed = need_horizontal ? horizontal.input() : columns;
+    const auto row_from_needed = [&](int y) { return image.row(y) + size_t(needed.begin) * 3; };
+    Window middle = vertical_pass(row_from_needed, image_stride, vertical, needed, rows);
+    if (!need_horizontal) return std::move(middle.bytes);
+    return horizontal_pass([&](int y) { return middle.row(y); }, needed.begin, horizontal, columns, rows).bytes;
+}
+
+}  // namespace altclip

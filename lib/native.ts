@@ -171,10 +171,12 @@ export interface NativePreprocessOptions {
 }
 
 export interface NativeConvertOptions {
-  /** Folder in Hugging Face's layout, or a config for random weights. */
+  /** Folder in Hugging Face's layout, or a config.json's text for random weights. */
   source: string | { config: string; seed: number };
   output: string;
   dtype: NativeDType | 'auto';
+  /** general.name; the folder's name where absent. */
+  name?: string | undefined;
   abort?: NativeAbortFlag | undefined;
   onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
 }

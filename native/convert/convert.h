@@ -1,0 +1,38 @@
+// From a checkpoint folder in Hugging Face's layout, or from a config alone, to one GGUF file.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+
+#include "abort_flag.h"
+
+namespace altclip {
+
+/// Weights as transformers initialises a new model.
+struct RandomSource {
+    std::string config;  // the JSON of a config.json
+    uint64_t seed = 0;
+};
+
+struct ConvertOptions {
+    std::variant<std::string, RandomSource> source;  // a folder, UTF-8, or random weights
+    std::string output;                              // UTF-8; replaced when the new file is complete
+    std::string dtype = "auto";                      // f32, f16, bf16, q8_0, or auto: the type the checkpoint has
+    std::string name;                                // general.name; empty: the folder's name
+    std::function<void(uint64_t done, uint64_t total)> on_progress;  // bytes of tensors; on the calling thread
+    AbortFlag abort;
+};
+
+struct ConvertReport {
+    std::string dtype;
+    size_t n_tensors = 0;
+    uint64_t n_bytes = 0;  // of the file
+};
+
+/// Streams: memory stays at a few MB a core, whatever the model's size. On any error the output's folder is as before.
+/// Throws invalid_argument (dtype), io, model_format, unsupported and aborted, naming file and key or tensor.
+ConvertReport convert_model(const ConvertOptions & options);
+
+}  // namespace altclip

@@ -1,0 +1,306 @@
+// Whole conversions: the golden folders, the dtypes, random weights, and folders that are wrong in one place.
+#include "convert/convert.h"
+
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "check.h"
+#include "convert/config.h"
+#include "convert/random_weights.h"
+#include "convert/tensor_map.h"
+#include "model/gguf_file.h"
+#include "model/names.h"
+#include "test_convert_support.h"
+
+using namespace altclip;
+using support::TemporaryFolder;
+
+namespace {
+
+ConvertReport convert(const std::string & folder, const std::string & output, const std::string & dtype = "auto") {
+    ConvertOptions options;
+    options.source = folder;
+    options.output = output;
+    options.dtype = dtype;
+    return convert_model(options);
+}
+
+std::string bytes_of(const GgufTensor & tensor) {
+    return std::string(reinterpret_cast<const char *>(tensor.data), tensor.n_bytes);
+}
+
+bool same_tensors(const GgufFile & a, const GgufFile & b) {
+    if (a.tensors().size() != b.tensors().size()) return false;
+    for (const GgufTensor & tensor : a.tensors()) {
+        const GgufTensor * other = b.find(tensor.name);
+        if (!other || other->type != tensor.type || bytes_of(*other) != bytes_of(tensor)) return false;
+    }
+    return true;
+}
+
+/// A copy of the tiny checkpoint whose header and config a test may change.
+class Checkpoint {
+public:
+    Checkpoint() {
+        support::copy_folder(support::fixture("models/tiny"), folder());
+        const std::string bytes = support::read_file(weights());
+        uint64_t n_header = 0;
+        std::memcpy(&n_header, bytes.data(), sizeof(n_header));
+        header = nlohmann::json::parse(bytes.substr(8, n_header));
+        data_ = bytes.substr(8 + n_header);
+        config = nlohmann::json::parse(support::read_file(folder() + "/config.json"));
+    }
+
+    std::string folder() const { return temporary_.file("checkpoint"); }
+    std::string weights() const { return folder() + "/model.safetensors"; }
+
+    /// Converts the changed copy; whatever happens, no half-written file may stay.
+    void convert_changed() {
+        support::write_file(weights(), support::safetensors(header.dump(), data_));
+        support::write_file(folder() + "/config.json", config.dump());
+        try {
+            convert(folder(), temporary_.file("out.gguf"));
+        } catch (...) {
+            CHECK(temporary_.n_files() == 1);
+            throw;
+        }
+    }
+
+    nlohmann::json header;
+    nlohmann::json config;
+
+private:
+    TemporaryFolder temporary_;
+    std::string data_;
+};
+
+}  // namespace
+
+TEST("every golden folder converts in its own type") {
+    const TemporaryFolder folder;
+    const std::vector<std::pair<std::string, std::string>> expected = {
+        {"tiny", "f32"},       {"tiny-legacy-bin", "f32"}, {"tiny-sharded", "f32"}, {"tiny-f16", "f16"},
+        {"tiny-bf16", "bf16"}, {"tiny-gelu-h80", "f16"},   {"tiny-e2e", "f32"},     {"tiny-e2e-spm", "f32"}};
+    for (const auto & [name, dtype] : expected) {
+        const std::string output = folder.file(name + ".gguf");
+        const ConvertReport report = convert(support::fixture("models/" + name), output);
+        const GgufFile file(output);
+        CHECK(report.dtype == dtype);
+        CHECK(report.n_bytes == file.size());
+        CHECK(report.n_tensors == file.tensors().size());
+        CHECK(file.string(keys::name) == name);
+        CHECK(file.has(keys::tokenizer_tokens) == (name.find("e2e") != std::string::npos));
+        CHECK(file.f64s(keys::image_mean).at(2) == 0.40821073);
+        read_hparams(file);
+    }
+    const GgufFile tiny(folder.file("tiny.gguf"));
+    CHECK(same_tensors(tiny, GgufFile(folder.file("tiny-legacy-bin.gguf"))));
+    CHECK(same_tensors(tiny, GgufFile(folder.file("tiny-sharded.gguf"))));
+    CHECK(same_tensors(GgufFile(folder.file("tiny-e2e.gguf")), GgufFile(folder.file("tiny-e2e-spm.gguf"))));
+    CHECK(tiny.find("t.blk.1.ffn_down.weight")->ne[0] == 128);
+    CHECK(tiny.find("v.patch_embd.weight")->ne[0] == 192);
+    CHECK(!tiny.find("v.patch_embd.bias"));
+}
+
+TEST("weights carry the dtype, the rest stays f32; rows that are no whole blocks become f16") {
+    const TemporaryFolder folder;
+    convert(support::fixture("models/tiny-gelu-h80"), folder.file("q.gguf"), "q8_0");
+    const GgufFile file(folder.file("q.gguf"));
+    CHECK(file.u32(keys::file_type) == 7);
+    CHECK(file.find("v.blk.0.attn_q.weight")->type == GGML_TYPE_Q8_0);
+    CHECK(file.find("v.blk.0.attn_q.bias")->type == GGML_TYPE_F32);
+    CHECK(file.find("t.token_embd.weight")->type == GGML_TYPE_F16);  // rows of 80
+    CHECK(file.find("t.position_embd.weight")->type == GGML_TYPE_F32);
+    CHECK(file.find("v.class_embd")->type == GGML_TYPE_F32);
+    CHECK(file.find(tensors::logit_scale)->type == GGML_TYPE_F32);
+}
+
+TEST("the same input gives the same bytes") {
+    const TemporaryFolder folder;
+    for (const char * name : {"a", "b"}) convert(support::fixture("models/tiny"), folder.file(name), "q8_0");
+    CHECK(support::read_file(folder.file("a")) == support::read_file(folder.file("b")));
+}
+
+TEST("progress ends at the total; an abort in the middle leaves nothing") {
+    const TemporaryFolder folder;
+    ConvertOptions options;
+    options.source = support::fixture("models/tiny");
+    options.output = folder.file("out.gguf");
+    uint64_t last = 0;
+    uint64_t all = 0;
+    options.on_progress = [&](uint64_t done, uint64_t total) {
+        CHECK(done > last && done <= total);
+        last = done;
+        all = total;
+    };
+    convert_model(options);
+    CHECK(last == all && all > 0);
+
+    options.output = folder.file("aborted.gguf");
+    options.on_progress = [&](uint64_t done, uint64_t total) {
+        if (done > total / 2) options.abort.abort();
+    };
+    CHECK_ERROR(aborted, "aborted", convert_model(options));
+    CHECK(folder.n_files() == 1);
+}
+
+TEST("tensors that are wrong are named") {
+    const auto with = [](auto change) {
+        Checkpoint checkpoint;
+        change(checkpoint);
+        checkpoint.convert_changed();
+    };
+    const auto rename = [](Checkpoint & c, const char * from, const char * to) {
+        c.header[to] = c.header[from];
+        c.header.erase(from);
+    };
+    with([](Checkpoint &) {});
+    CHECK_ERROR(model_format, "the tensor 'lm_head.weight' does not belong",
+                with([&](Checkpoint & c) { rename(c, "text_model.pre_LN.bias", "lm_head.weight"); }));
+    CHECK_ERROR(model_format, "'text_model.pre_LN.bias' of shape [64] is missing", with([&](Checkpoint & c) {
+                    rename(c, "text_model.pre_LN.bias", "vision_model.embeddings.position_ids");
+                }));
+    CHECK_ERROR(model_format, "is there twice", with([&](Checkpoint & c) {
+                    rename(c, "vision_model.encoder.layer.1.layer_norm1.bias",
+                           "vision_model.encoder.layers.0.layer_norm1.bias");
+                }));
+    CHECK_ERROR(model_format, "'text_model.transformation.weight' has shape [64, 48], expected [48, 64]",
+                with([](Checkpoint & c) {
+                    c.header["text_model.transformation.weight"]["shape"] = {64, 48};
+                }));
+    CHECK_ERROR(model_format, "'text_model.pre_LN.bias' is of type I32",
+                with([](Checkpoint & c) { c.header["text_model.pre_LN.bias"]["dtype"] = "I32"; }));
+    CHECK_ERROR(model_format, "vision_model.encoder.layer.3",
+                with([](Checkpoint & c) { c.config["vision_config"]["num_hidden_layers"] = 4; }));
+}
+
+TEST("configs that are wrong name the key") {
+    const auto with = [](auto change) {
+        Checkpoint checkpoint;
+        change(checkpoint.config);
+        checkpoint.convert_changed();
+    };
+    using Json = nlohmann::json;
+    CHECK_ERROR(model_format, "model_type is 'clip'", with([](Json & c) { c["model_type"] = "clip"; }));
+    CHECK_ERROR(model_format, "text_config.hidden_size is \"64\"",
+                with([](Json & c) { c["text_config"]["hidden_size"] = "64"; }));
+    CHECK_ERROR(model_format, "text_config.hidden_size is 1e+30",
+                with([](Json & c) { c["text_config"]["hidden_size"] = 1e30; }));
+    CHECK_ERROR(model_format, "num_attention_heads",
+                with([](Json & c) { c["vision_config"]["num_attention_heads"] = 5; }));
+    CHECK_ERROR(model_format, "text_config is an array", with([](Json & c) { c["text_config"] = Json::array(); }));
+    CHECK_ERROR(unsupported, "hidden_act", with([](Json & c) { c["text_config"]["hidden_act"] = "mish"; }));
+    CHECK_ERROR(unsupported, "position_embedding_type",
+                with([](Json & c) { c["text_config"]["position_embedding_type"] = "relative_key"; }));
+}
+
+TEST("folders, dtypes and targets that are wrong") {
+    const TemporaryFolder folder;
+    const std::string tiny = support::fixture("models/tiny");
+    CHECK_ERROR(io, "no such folder", convert(folder.file("missing"), folder.file("out")));
+    CHECK_ERROR(io, "config.json: cannot be read", convert(folder.path(), folder.file("out")));
+    CHECK_ERROR(invalid_argument, "expected auto, f32, f16, bf16 or q8_0", convert(tiny, folder.file("out"), "q3"));
+    CHECK_ERROR(io, "cannot be written", convert(tiny, folder.file("no/out.gguf")));
+    CHECK_ERROR(io, "it is a folder", convert(tiny, folder.path()));
+    CHECK(folder.n_files() == 0);
+}
+
+TEST("values that a type cannot hold are named") {
+    Checkpoint checkpoint;
+    checkpoint.header.clear();
+    std::string data;
+    for (const TensorSpec & spec : model_tensors(read_config(checkpoint.folder() + "/config.json").hparams)) {
+        std::vector<float> values(static_cast<size_t>(element_count(spec.shape).value()), 1.0f);
+        if (spec.source_name == "visual_projection.weight") values[5] = 1e6f;
+        const size_t begin = data.size();
+        data += support::floats(values);
+        checkpoint.header[spec.source_name] = {
+            {"dtype", "F32"}, {"shape", spec.shape}, {"data_offsets", {begin, data.size()}}};
+    }
+    support::write_file(checkpoint.weights(), support::safetensors(checkpoint.header.dump(), data));
+    const TemporaryFolder folder;
+    convert(checkpoint.folder(), folder.file("a"), "f32");
+    convert(checkpoint.folder(), folder.file("b"), "bf16");
+    CHECK_ERROR(model_format, "'visual_projection.weight' has the value 1e+06 at element 5",
+                convert(checkpoint.folder(), folder.file("c"), "f16"));
+    CHECK(folder.n_files() == 2);
+}
+
+TEST("preprocessor_config.json in its old and new shapes") {
+    const TemporaryFolder folder;
+    const auto convert_with = [&](const std::string & json) {
+        support::fs::remove_all(folder.file("m"));
+        support::copy_folder(support::fixture("models/tiny"), folder.file("m"));
+        support::write_file(folder.file("m/preprocessor_config.json"), json);
+        convert(folder.file("m"), folder.file("out.gguf"));
+        return GgufFile(folder.file("out.gguf"));
+    };
+    const GgufFile old = convert_with(R"({"size": 224, "crop_size": 200, "resample": 3})");
+    CHECK(old.u32(keys::image_size_shortest_edge) == 224);
+    CHECK(old.u32(keys::image_crop_height) == 200 && old.u32(keys::image_crop_width) == 200);
+    CHECK(!old.has(keys::image_do_resize));
+    const GgufFile exact = convert_with(R"({"size": {"height": 30, "width": 40}, "do_resize": false})");
+    CHECK(exact.u32(keys::image_size_width) == 40 && !exact.has(keys::image_size_shortest_edge));
+    CHECK(!exact.boolean(keys::image_do_resize));
+    CHECK_ERROR(model_format, "size is an object", convert_with(R"({"size": {"longest_edge": 3}})"));
+    CHECK_ERROR(model_format, "crop_size.height is -1", convert_with(R"({"crop_size": {"height": -1, "width": 1}})"));
+    CHECK_ERROR(model_format, "resample is 9", convert_with(R"({"resample": 9})"));
+    CHECK_ERROR(model_format, "image_mean is an array", convert_with(R"({"image_mean": [0.5]})"));
+}
+
+TEST("random weights: transformers' scales, the same for any order of reading") {
+    const ModelConfig config = read_config(support::fixture("models/tiny/config.json"));
+    const auto source = random_weights(config, 7);
+    const auto values_of = [&](const std::string & name) {
+        for (size_t i = 0; i < source->tensors().size(); ++i) {
+            if (source->tensors()[i].name != name) continue;
+            std::vector<float> values(static_cast<size_t>(element_count(source->tensors()[i].shape).value()));
+            source->read(i, 0, static_cast<int64_t>(values.size()), values.data());
+            std::vector<float> part(11);
+            if (values.size() > 100) {
+                source->read(i, 33, 11, part.data());
+                CHECK(std::equal(part.begin(), part.end(), values.begin() + 33));
+            }
+            return values;
+        }
+        return std::vector<float>{};
+    };
+    const auto check = [&](const std::string & name, double expected) {
+        double sum = 0;
+        double squares = 0;
+        const std::vector<float> values = values_of(name);
+        for (const float value : values) {
+            sum += value;
+            squares += double{value} * value;
+        }
+        const auto n = static_cast<double>(values.size());
+        CHECK_NEAR(std::sqrt(squares / n) / expected, 1.0, 6 / std::sqrt(2 * n));
+        CHECK_NEAR(sum / n / expected, 0.0, 6 / std::sqrt(n));
+    };
+    // standard deviations by modeling_altclip.py's _init_weights for this config: width 64, 3 layers, factor 1
+    check("text_model.roberta.encoder.layer.0.intermediate.dense.weight", 0.02);
+    check("text_model.transformation.weight", 0.02);
+    check("vision_model.embeddings.patch_embedding.weight", 0.02);
+    check("vision_model.encoder.layer.1.self_attn.q_proj.weight", 0.125 / std::sqrt(6.0));
+    check("vision_model.encoder.layer.1.self_attn.out_proj.weight", 0.125);
+    check("vision_model.encoder.layer.1.mlp.fc1.weight", 1 / std::sqrt(128.0));
+    check("vision_model.encoder.layer.1.mlp.fc2.weight", 0.125 / std::sqrt(6.0));
+    check("text_projection.weight", 1 / std::sqrt(48.0));
+    check("visual_projection.weight", 0.125);
+    CHECK(values_of("logit_scale").at(0) == 3.1f);
+    CHECK(values_of("vision_model.pre_layrnorm.weight").at(3) == 1.0f);
+    CHECK(values_of("text_model.pre_LN.bias").at(3) == 0.0f);
+    const std::vector<float> tokens = values_of("text_model.roberta.embeddings.word_embeddings.weight");
+    CHECK(tokens[63] != 0 && tokens[64] == 0 && tokens[127] == 0 && tokens[128] != 0);  // pad_token_id 1
+
+    const TemporaryFolder folder;
+    ConvertOptions options;
+    options.source = RandomSource{support::read_file(support::fixture("models/tiny/config.json")), 7};
+    options.output = folder.file("r.gguf");
+    CHECK(convert_model(options).dtype == "f32");
+    CHECK(GgufFile(folder.file("r.gguf")).tensors().size() == 99);
+    options.source = RandomSource{R"({"text_config": 3})", 0};
+    CHECK_ERROR(model_format, "config: text_config is 3", convert_model(options));
+}

@@ -40,7 +40,7 @@ export async function fromNative<T>(call: Promise<T>): Promise<T> {
 /** A native error (an Error with a `code` of ours) as AltCLIPError; anything else as it is. */
 export function asAltCLIPError(error: unknown): unknown {
   if (error instanceof AltCLIPError || !(error instanceof Error) || !('altclip' in error)) return error;
-  return new AltCLIPError((error as Error & { code: AltCLIPErrorCode }).code, error.message);
+  return new AltCLIPError((error as unknown as { code: AltCLIPErrorCode }).code, error.message);
 }
 
 /** Throws INVALID_ARGUMENT. */

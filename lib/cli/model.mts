@@ -1,0 +1,43 @@
+/** The options that pick and load a model, the same for every command. */
+
+import type { ProgressInfo } from '../loading.js';
+import { type DType, dtypes } from '../loading.js';
+import { UsageError } from './arguments.mjs';
+import { Progress, size } from './terminal.mjs';
+
+/** The embedded model. */
+export const DEFAULT_MODEL = 'demo';
+
+export const modelOptions = { model: { type: 'string', short: 'm' }, dtype: { type: 'string' } } as const;
+
+/** The lines of --help that explain {@link modelOptions}. */
+export const modelHelp = `  -m, --model M       a .gguf file or a Hugging Face folder (default: demo)
+      --dtype D       weights of a converted folder: ${dtypes.join(', ')}`;
+
+/** @throws {UsageError} where `value` is no weight type */
+export function dtypeOf(value = 'auto'): DType {
+  const dtype = dtypes.find((known) => known === value);
+  if (!dtype) throw new UsageError(`--dtype: expected one of ${dtypes.join(', ')}, got '${value}'`);
+  return dtype;
+}
+
+/**
+ * Runs `load` with the options of from_pretrained; a folder that is converted first shows how far it is.
+ * @param load gets dtype, signal and progress_callback
+ */
+export async function loading<T>(
+  dtype: string | undefined,
+  signal: AbortSignal,
+  load: (options: { dtype: DType; signal: AbortSignal; progress_callback: (info: ProgressInfo) => void }) => Promise<T>,
+): Promise<T> {
+  const progress = new Progress('converting');
+  const progress_callback = (info: ProgressInfo) => {
+    if (info.status === 'progress') progress.update(info.loaded, info.total, size(info.total));
+    if (info.status === 'done') progress.end();
+  };
+  try {
+    return await load({ dtype: dtypeOf(dtype), signal, progress_callback });
+  } finally {
+    progress.end();
+  }
+}

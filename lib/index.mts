@@ -1,0 +1,2 @@
+/** The same exports for `import`. */
+export * from './index.js';

@@ -1,0 +1,184 @@
+import type { AltCLIPConfig } from './configuration';
+import { AltCLIPError, invalid } from './errors';
+import type { ImageInput } from './image';
+import { CLIPImageProcessor } from './image_processing';
+import { loadPreprocessorConfig } from './loading';
+import {
+  AltCLIPPreTrainedModel,
+  featuresOnly,
+  type LoadedModel,
+  loadPretrained,
+  loadRandom,
+  type ModelOptions,
+  type RandomModelOptions,
+  wantedBy,
+} from './modeling_base';
+import {
+  type AltCLIPInputs,
+  checkInputs,
+  type ForwardOptions,
+  type ImageInputs,
+  imageInput,
+  type TextInputs,
+  textInput,
+} from './modeling_inputs';
+import { runText, runVision } from './modeling_towers';
+import { type AltCLIPOutput, perRow, towerOutput } from './outputs';
+import { checkPairs, contrastiveLoss, similarity } from './similarity';
+import { checkStream, type EncodeOptions, encodeInBatches } from './streams';
+import type { Tensor } from './tensor';
+import { XLMRobertaTokenizer } from './tokenization';
+
+/**
+ * AltCLIP: both towers, their projections into one embedding space, and the similarity between them.
+ *
+ * `await model(inputs)` is `model.forward(inputs)`. Names, arguments and outputs are those of transformers' AltCLIPModel.
+ */
+export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPOutput> {
+  readonly config: AltCLIPConfig;
+  private readonly file: string | undefined;
+  private imageProcessor: Promise<CLIPImageProcessor> | undefined;
+  private tokenizer: Promise<XLMRobertaTokenizer> | undefined;
+
+  constructor(loaded: LoadedModel) {
+    super(loaded);
+    this.config = loaded.config;
+    this.file = loaded.file;
+  }
+
+  /**
+   * Loads a model.
+   *
+   * @param id_or_path a .gguf file; a folder in Hugging Face's layout, converted once into the cache; a hub id that
+   *   huggingface_hub has downloaded; or 'demo', the small model of the package.
+   * @throws IO, HUB (not downloaded), MODEL_FORMAT (damaged, foreign or without weights, naming the file),
+   *   UNSUPPORTED, INVALID_ARGUMENT (an option), ABORTED.
+   */
+  static async from_pretrained(id_or_path: string, options?: ModelOptions): Promise<AltCLIPModel> {
+    return new AltCLIPModel(await loadPretrained(id_or_path, ['text', 'vision'], options));
+  }
+
+  /** A model with random weights, as AltCLIPModel(config) gives in Python; `dtype` defaults to 'f32'. */
+  static async from_config(config: AltCLIPConfig, options?: RandomModelOptions): Promise<AltCLIPModel> {
+    return new AltCLIPModel(await loadRandom(config, options));
+  }
+
+  /** The trained scale of the logits as its natural logarithm: logits are exp(logit_scale) x cosine. */
+  get logit_scale(): number {
+    return this.native.logitScale;
+  }
+
+  /**
+   * Both towers (at the same time) and the similarity of every text with every image.
+   * @throws INVALID_ARGUMENT naming the input and what was expected; ABORTED; DISPOSED.
+   */
+  async forward(inputs: AltCLIPInputs): Promise<AltCLIPOutput> {
+    checkInputs(inputs, 'AltCLIPModel.forward');
+    const { inputs_embeds } = inputs as { inputs_embeds?: unknown };
+    if (inputs_embeds !== undefined && inputs_embeds !== null) {
+      invalid('inputs_embeds: AltCLIPModel.forward takes input_ids only; AltCLIPTextModel takes inputs_embeds');
+    }
+    const textTokens = textInput(inputs, this.native.hparams);
+    const pixels = imageInput(inputs, this.native.hparams);
+    if (inputs.return_loss) checkPairs(textTokens.rows, pixels.images);
+    const wanted = wantedBy(inputs, this.config, true);
+    const [text, vision] = await Promise.all([
+      runText(this.native, textTokens, wanted, inputs.signal),
+      runVision(this.native, pixels, wanted, inputs.signal),
+    ]);
+    const { text_embeds, image_embeds, logits_per_text } = await similarity(
+      perRow(text.output.features as Float32Array, text.rows),
+      perRow(vision.output.features as Float32Array, vision.rows),
+      this.logit_scale,
+    );
+    return {
+      ...(inputs.return_loss && { loss: contrastiveLoss(logits_per_text) }),
+      logits_per_image: logits_per_text.transpose(),
+      logits_per_text,
+      text_embeds,
+      image_embeds,
+      text_model_output: towerOutput(text.output, text.rows, text.heads),
+      vision_model_output: towerOutput(vision.output, vision.rows, vision.heads),
+    };
+  }
+
+  /** Projected features of texts, not normalised: float32 [texts, projection_dim]. Errors as {@link forward}. */
+  async get_text_features(inputs: TextInputs & Pick<ForwardOptions, 'signal'>): Promise<Tensor<'float32'>> {
+    checkInputs(inputs, 'AltCLIPModel.get_text_features');
+    const input = textInput(inputs, this.native.hparams);
+    const { output, rows } = await runText(this.native, input, featuresOnly, inputs.signal);
+    return perRow(output.features as Float32Array, rows);
+  }
+
+  /** Projected features of images, not normalised: float32 [images, projection_dim]. Errors as {@link forward}. */
+  async get_image_features(inputs: ImageInputs & Pick<ForwardOptions, 'signal'>): Promise<Tensor<'float32'>> {
+    checkInputs(inputs, 'AltCLIPModel.get_image_features');
+    const input = imageInput(inputs, this.native.hparams);
+    const { output, rows } = await runVision(this.native, input, featuresOnly, inputs.signal);
+    return perRow(output.features as Float32Array, rows);
+  }
+
+  /**
+   * Embeddings of many images, one at a time, in order: float32 [projection_dim], length 1.
+   *
+   * The next batch is decoded while the tower works; two batches are in memory, however many images there are.
+   * @param images paths, URLs, bytes, RawImages, ... from any iterable or async iterable; preprocessed as the model's
+   *   own processor does.
+   * @throws (from the loop) IO or IMAGE naming an image that cannot be read, which ends the stream; ABORTED; DISPOSED.
+   */
+  encode_images(
+    images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+    { batch_size = 16, signal }: EncodeOptions = {},
+  ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
+    checkStream(images, batch_size, 'images');
+    return encodeInBatches(
+      images,
+      batch_size,
+      signal,
+      async (batch, stop) => (await this.ownImageProcessor()).preprocess(batch, { signal: stop }),
+      ({ pixel_values }, stop) => this.get_image_features({ pixel_values, signal: stop }),
+    );
+  }
+
+  /**
+   * Embeddings of many texts, one at a time, in order: float32 [projection_dim], length 1. Longer texts than the model
+   * takes are cut.
+   * @throws (from the loop) IO or MODEL_FORMAT for a model without a tokenizer; INVALID_ARGUMENT; ABORTED; DISPOSED.
+   */
+  encode_texts(
+    texts: Iterable<string> | AsyncIterable<string>,
+    { batch_size = 64, signal }: EncodeOptions = {},
+  ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
+    checkStream(texts, batch_size, 'texts');
+    return encodeInBatches(
+      texts,
+      batch_size,
+      signal,
+      async (batch) => (await this.ownTokenizer())(batch, { padding: true, truncation: true }),
+      (inputs, stop) => this.get_text_features({ ...inputs, signal: stop }),
+    );
+  }
+
+  private ownImageProcessor(): Promise<CLIPImageProcessor> {
+    this.imageProcessor ??= this.file
+      ? loadPreprocessorConfig(this.file).then((config) => new CLIPImageProcessor(config))
+      : Promise.resolve(squareProcessor(this.config.vision_config.image_size));
+    return this.imageProcessor;
+  }
+
+  private ownTokenizer(): Promise<XLMRobertaTokenizer> {
+    if (!this.file) {
+      return Promise.reject(
+        new AltCLIPError('UNSUPPORTED', 'encode_texts: a model with random weights has no tokenizer'),
+      );
+    }
+    this.tokenizer ??= XLMRobertaTokenizer.from_file(this.file);
+    return this.tokenizer;
+  }
+}
+
+/** CLIP's own preprocessing for images of the given size, in pixels. */
+function squareProcessor(size: AltCLIPConfig['vision_config']['image_size']): CLIPImageProcessor {
+  const side = Array.isArray(size) ? size[0] : (size ?? 224);
+  return new CLIPImageProcessor({ size: { shortest_edge: side }, crop_size: { height: side, width: side } });
+}

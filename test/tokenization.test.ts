@@ -1,0 +1,216 @@
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type BatchEncodingLists, type TokenizerOptions, XLMRobertaTokenizer } from '../lib/tokenization';
+import { fixture, readJson, temporaryFolder } from './helpers/fixtures';
+
+interface Call {
+  id: string;
+  text: string | string[];
+  text_pair: string | string[] | null;
+  kwargs: TokenizerOptions;
+  output?: BatchEncodingLists;
+  raises?: string;
+}
+
+interface Decode {
+  ids: number[];
+  skip_special_tokens: boolean;
+  clean_up_tokenization_spaces?: boolean;
+  text: string;
+}
+
+/** What the fast tokenizer of transformers gave; see fixtures/README.md. */
+const golden = readJson<{
+  calls: Call[];
+  decode: Decode[];
+  batch_decode: { ids: number[][]; skip_special_tokens: boolean; texts: string[] }[];
+  conversions: {
+    convert_tokens_to_ids: Record<string, number>;
+    convert_ids_to_tokens: Record<string, string>;
+    tokenize: Record<string, string[]>;
+    vocab_size: number;
+    model_max_length: number;
+    all_special_ids: number[];
+    model_input_names: string[];
+    padding_side: string;
+  };
+}>('tokenizer', 'calls.json');
+
+const folder = temporaryFolder();
+let fromJson: XLMRobertaTokenizer;
+let fromModel: XLMRobertaTokenizer;
+
+beforeAll(async () => {
+  for (const name of ['sentencepiece.bpe.model', 'tokenizer.json']) {
+    writeFileSync(path.join(folder, name), gunzipSync(readFileSync(fixture('tokenizer', `${name}.gz`))));
+  }
+  copyFileSync(fixture('tokenizer', 'tokenizer_config.json'), path.join(folder, 'tokenizer_config.json'));
+  fromJson = await XLMRobertaTokenizer.from_pretrained(folder);
+  fromModel = await XLMRobertaTokenizer.from_file(path.join(folder, 'sentencepiece.bpe.model'));
+}, 120_000);
+
+describe('XLM-R vocabulary', () => {
+  it('gives the ids of the whole corpus, from either file', () => {
+    const rows = readFileSync(fixture('tokenizer', 'corpus.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { text: string; ids_spm: number[]; expect?: number[] });
+    expect(rows.length).toBe(3020);
+    const expected = rows.map((row) => row.expect ?? row.ids_spm);
+    const texts = rows.map((row) => row.text);
+    for (const tokenizer of [fromJson, fromModel]) {
+      const { input_ids } = tokenizer(texts, { return_tensor: false });
+      expect((input_ids as number[][]).filter((ids, i) => ids.join() !== expected[i]?.join())).toEqual([]);
+    }
+  });
+
+  it.each(golden.calls)('calls as transformers does: $id', ({ text, text_pair, kwargs, output, raises }) => {
+    const call = (): BatchEncodingLists => fromJson(text, { ...kwargs, text_pair, return_tensor: false });
+    if (raises) expect(call).toThrow(expect.objectContaining({ name: 'AltCLIPError', code: 'INVALID_ARGUMENT' }));
+    else expect(call()).toEqual(output);
+  });
+
+  it.each(golden.decode)('decodes $ids, skip_special_tokens $skip_special_tokens', ({ ids, text, ...options }) => {
+    expect(fromJson.decode(ids, options)).toBe(text);
+  });
+
+  it.each(golden.batch_decode)(
+    'decodes a batch, skip_special_tokens $skip_special_tokens',
+    ({ ids, texts, ...options }) => {
+      expect(fromJson.batch_decode(ids, options)).toEqual(texts);
+    },
+  );
+
+  it('converts tokens and ids', () => {
+    const { conversions } = golden;
+    for (const [token, id] of Object.entries(conversions.convert_tokens_to_ids)) {
+      expect(fromJson.convert_tokens_to_ids(token)).toBe(id);
+    }
+    for (const [id, token] of Object.entries(conversions.convert_ids_to_tokens)) {
+      expect(fromJson.convert_ids_to_tokens(Number(id))).toBe(token);
+    }
+    for (const [text, tokens] of Object.entries(conversions.tokenize)) {
+      // SentencePiece composes half-width kana with voice marks, and the model was trained with that
+      expect(fromJson.tokenize(text)).toEqual(text === 'ｶﾞ' ? ['▁', 'ガ'] : tokens);
+    }
+    expect(fromJson.vocab_size).toBe(conversions.vocab_size);
+    expect(fromJson.model_max_length).toBe(conversions.model_max_length);
+    expect(fromJson.all_special_ids).toEqual(conversions.all_special_ids);
+    expect(fromJson.model_input_names).toEqual(conversions.model_input_names);
+    expect(fromJson.padding_side).toBe(conversions.padding_side);
+  });
+
+  // outputs of transformers 5.23 for the same calls
+  it.each<[string, string, string | undefined, TokenizerOptions, object]>([
+    [
+      'a limit below the special tokens of a pair',
+      'a photo',
+      'a cat',
+      { truncation: true, max_length: 3 },
+      {
+        input_ids: [0, 10, 16186, 2, 2, 10, 7515, 2],
+      },
+    ],
+    [
+      'room for no token of a pair',
+      'a photo',
+      'a cat',
+      { truncation: true, max_length: 4 },
+      { input_ids: [0, 2, 2, 2] },
+    ],
+    [
+      'room for one token of a pair',
+      'a photo',
+      'a cat',
+      { truncation: true, max_length: 5 },
+      {
+        input_ids: [0, 2, 2, 10, 2],
+      },
+    ],
+    [
+      'nothing at all',
+      'a photo',
+      undefined,
+      { truncation: true, max_length: 0, add_special_tokens: false },
+      {
+        input_ids: [],
+      },
+    ],
+    ['max_length alone truncates', 'a photo of a cat', undefined, { max_length: 3 }, { input_ids: [0, 10, 2] }],
+    [
+      'padding keeps max_length alone from it',
+      'a photo',
+      undefined,
+      { max_length: 3, padding: true },
+      {
+        input_ids: [0, 10, 16186, 2],
+      },
+    ],
+    [
+      'max_length, then the multiple',
+      'a',
+      undefined,
+      { padding: 'max_length', max_length: 5, pad_to_multiple_of: 4 },
+      {
+        input_ids: [0, 10, 2, 1, 1, 1, 1, 1],
+      },
+    ],
+    [
+      'masks and offsets of a pair',
+      'a photo',
+      'a cat',
+      {
+        return_special_tokens_mask: true,
+        return_length: true,
+        return_offsets_mapping: true,
+      },
+      {
+        input_ids: [0, 10, 16186, 2, 2, 10, 7515, 2],
+        special_tokens_mask: [1, 0, 0, 1, 1, 0, 0, 1],
+        offset_mapping: [
+          [0, 0],
+          [0, 1],
+          [2, 7],
+          [0, 0],
+          [0, 0],
+          [0, 1],
+          [2, 5],
+          [0, 0],
+        ],
+        length: [8],
+      },
+    ],
+    [
+      'padding on the left with offsets',
+      'a',
+      undefined,
+      {
+        padding: 'max_length',
+        max_length: 5,
+        padding_side: 'left',
+        return_offsets_mapping: true,
+        return_special_tokens_mask: true,
+      },
+      {
+        input_ids: [1, 1, 0, 10, 2],
+        attention_mask: [0, 0, 1, 1, 1],
+        special_tokens_mask: [1, 1, 1, 0, 1],
+        offset_mapping: [
+          [0, 0],
+          [0, 0],
+          [0, 0],
+          [0, 1],
+          [0, 0],
+        ],
+      },
+    ],
+  ])('as transformers: %s', (_, text, text_pair, options, expected) => {
+    expect(fromJson(text, { ...options, text_pair, return_tensor: false })).toMatchObject(expected);
+  });
+
+  it('shows unknown characters as they stand in the text', () => {
+    expect(fromJson.tokenize('a  <mask> ☃ ①𠀀 <unk>')).toEqual(['▁a', '<mask>', '▁', '☃', '▁1', '𠀀', '<unk>']);
+  });
+});

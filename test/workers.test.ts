@@ -1,0 +1,97 @@
+/** Many environments at once, and an end in the middle of work: each case is a process of its own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const root = path.resolve(__dirname, '..');
+
+const prelude = `
+  const { once } = require('node:events');
+  const { Worker, isMainThread, parentPort } = require('node:worker_threads');
+  const { AltCLIPModel, pipeline } = require(${JSON.stringify(path.join(root, 'dist', 'index.js'))});
+  const picture = (name) => ${JSON.stringify(path.join(root, 'models', 'demo'))} + '/' + name + '.png';
+  const labels = ['lion', 'pizza', '虹', 'llave'];
+  const load = () => pipeline('zero-shot-image-classification', 'demo');
+  /** Classifies on and on, many at a time; never ends. */
+  const toil = async () => {
+    const classify = await load();
+    for (let n = 0; ; ++n) await Promise.all(labels.map((label) => classify(picture('lion'), [label + n, 'key'])));
+  };
+`;
+
+/** Runs a program in a process of its own. */
+async function run(program: string) {
+  const child = spawn(process.execPath, ['-e', `${prelude}\n(async () => {${program}})();`], { cwd: root });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  const [code, signal] = await once(child, 'close');
+  return { code, signal, stdout, stderr };
+}
+
+/** Source of a worker, as an expression: the prelude and a body of its own. */
+const worker = (body: string) =>
+  `new Worker(${JSON.stringify(`${prelude}\n(async () => {${body}})();`)}, { eval: true })`;
+
+describe('worker threads', { timeout: 120_000 }, () => {
+  it('load and run in the main thread and four workers at once', async () => {
+    const task = `
+      const classify = await load();
+      const names = ['lion', 'pizza', 'rainbow', 'key'];
+      const answers = await Promise.all(names.map(async (name) => (await classify(picture(name), labels))[0].label));
+      await classify.dispose();`;
+    const { stdout, ...end } = await run(`
+      const workers = [1, 2, 3, 4].map(() => ${worker(`${task} parentPort.postMessage(answers);`)});
+      const theirs = workers.map(async (one) => (await once(one, 'message'))[0]);
+      const mine = (async () => { ${task} return answers; })();
+      console.log(JSON.stringify(await Promise.all([mine, ...theirs])));`);
+    expect(end).toEqual({ code: 0, signal: null, stderr: '' });
+    expect(JSON.parse(stdout)).toEqual(Array(5).fill(['lion', 'pizza', '虹', 'llave']));
+  });
+
+  it('can be terminated in the middle of work while the main thread goes on', async () => {
+    const { stdout, ...end } = await run(`
+      const workers = [1, 2].map(() => ${worker(`parentPort.postMessage('started'); await toil();`)});
+      await Promise.all(workers.map((one) => once(one, 'message')));
+      const classify = await load();
+      await classify(picture('lion'), labels);
+      await Promise.all(workers.map((one) => one.terminate()));
+      console.log((await classify(picture('lion'), labels))[0].label);
+      await classify.dispose();`);
+    expect(end).toEqual({ code: 0, signal: null, stderr: '' });
+    expect(stdout).toBe('lion\n');
+  });
+});
+
+describe('process.exit in the middle of work', { timeout: 120_000 }, () => {
+  it.each([0, 20, 100, 300])('ends with the code it was given, after %i ms', async (delay) => {
+    const end = await run(`setTimeout(() => process.exit(7), ${delay}); await toil();`);
+    expect(end).toEqual({ code: 7, signal: null, stdout: '', stderr: '' });
+  });
+
+  it('ends while workers are at work', async () => {
+    const end = await run(`
+      const workers = [1, 2].map(() => ${worker(`parentPort.postMessage('started'); await toil();`)});
+      await Promise.all(workers.map((one) => once(one, 'message')));
+      setTimeout(() => process.exit(7), 100);
+      await toil();`);
+    expect(end).toEqual({ code: 7, signal: null, stdout: '', stderr: '' });
+  });
+
+  it('ends with a loaded model that nobody disposed', async () => {
+    const end = await run(`const model = await AltCLIPModel.from_pretrained('demo'); globalThis.kept = model;`);
+    expect(end).toEqual({ code: 0, signal: null, stdout: '', stderr: '' });
+  });
+
+  it('ends with an uncaught error as Node does', async () => {
+    const end = await run(`toil(); setTimeout(() => { throw new Error('on purpose'); }, 100);`);
+    expect(end).toMatchObject({ code: 1, signal: null });
+    expect(end.stderr).toContain('on purpose');
+  });
+});

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { native } from '../lib/native';
@@ -146,6 +146,20 @@ describe('XLMRobertaTokenizer', () => {
 });
 
 describe('the native tokenizer', () => {
+  it('comes out of a GGUF file as it went in', async () => {
+    const output = path.join(temporaryFolder(), 'tiny.gguf');
+    await native.convertModel({ source: fixture('models', 'tiny-e2e'), output, dtype: 'f32' });
+    const loaded = await XLMRobertaTokenizer.from_file(output);
+    const texts = readFileSync(fixture('e2e', 'tokenizer_cases.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { text: string }).text);
+    const options = { return_tensor: false, return_offsets_mapping: true } as const;
+    expect(loaded(texts, options)).toEqual(tokenizer(texts, options));
+    expect(loaded.model_max_length).toBe(77);
+    expect(loaded.all_special_ids).toEqual(tokenizer.all_special_ids);
+  });
+
   it('answers wrong arguments with errors', async () => {
     const loaded = await native.loadTokenizer(file);
     const wrong = loaded as unknown as Record<string, (...args: unknown[]) => unknown>;

@@ -29,7 +29,7 @@ struct Vocabulary {
     std::vector<std::string_view> tokens;  // by id, UTF-8; views into storage
     std::vector<float> scores;             // by id; log probabilities of the unigram model
     std::vector<TokenType> types;          // by id
-    std::string_view charsmap;             // SentencePiece's precompiled_charsmap: u32 trie size, trie, strings; may be empty
+    std::string_view charsmap;  // SentencePiece's precompiled_charsmap: u32 trie size, trie, strings; may be empty
     SpecialTokens special;
     bool add_dummy_prefix = true;
     bool remove_extra_whitespaces = true;
@@ -41,8 +41,8 @@ struct Vocabulary {
 Vocabulary read_tokenizer_json(const std::string & path);
 Vocabulary read_sentencepiece_model(const std::string & path);
 Vocabulary read_gguf_vocabulary(std::shared_ptr<const GgufFile> file);
-/// By the file's content: GGUF, tokenizer.json or a SentencePiece model. tokenizer_config.json beside either of the last
-/// two gives model_max_length.
+/// By the file's content: GGUF, tokenizer.json or a SentencePiece model. tokenizer_config.json beside either of the
+/// last two gives model_max_length.
 Vocabulary read_vocabulary(const std::string & path);
 
 }  // namespace altclip

@@ -1,0 +1,76 @@
+#include "text/unigram.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "text/utf8.h"
+
+namespace altclip {
+
+namespace {
+
+constexpr float unknown_penalty = 10.0f;
+
+float lowest_score(const Vocabulary & vocabulary) {
+    float lowest = std::numeric_limits<float>::max();
+    for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+        if (vocabulary.types[id] == TokenType::normal) lowest = std::min(lowest, vocabulary.scores[id]);
+    }
+    return lowest;
+}
+
+/// The last piece of the best path that ends at one byte.
+struct PathEnd {
+    int32_t id = -1;
+    float score = 0.0f;  // of the whole path
+    int32_t begin = -1;  // of the piece; -1: nothing ends here
+
+    void offer(int32_t new_id, float new_score, size_t new_begin) {
+        if (begin != -1 && !(new_score > score)) return;
+        id = new_id;
+        score = new_score;
+        begin = static_cast<int32_t>(new_begin);
+    }
+};
+
+}  // namespace
+
+UnigramModel::UnigramModel(const Vocabulary & vocabulary, const std::string & source)
+    : vocabulary_(vocabulary),
+      trie_(vocabulary.tokens, source),
+      unknown_score_(lowest_score(vocabulary) - unknown_penalty) {}
+
+std::vector<Piece> UnigramModel::segment(std::string_view text) const {
+    std::vector<PathEnd> ends(text.size() + 1);
+    for (size_t begin = 0; begin < text.size();) {
+        const float before = ends[begin].score;
+        const size_t length = std::min(utf8_length(text[begin]), text.size() - begin);
+        bool has_character = false;
+        trie_.for_each_prefix(text.substr(begin), [&](int32_t id, size_t n) {
+            const auto index = static_cast<size_t>(id);
+            if (vocabulary_.types[index] != TokenType::normal) return;
+            ends[begin + n].offer(id, vocabulary_.scores[index] + before, begin);
+            has_character = has_character || n == length;
+        });
+        if (!has_character) {
+            ends[begin + length].offer(vocabulary_.special.unk, unknown_score_ + before, begin);
+        }
+        begin += length;
+    }
+
+    std::vector<Piece> pieces;
+    for (size_t end = text.size(); end > 0;) {
+        const PathEnd & last = ends[end];
+        const auto begin = static_cast<uint32_t>(last.begin);
+        if (last.id == vocabulary_.special.unk && !pieces.empty() && pieces.back().id == last.id) {
+            pieces.back().begin = begin;
+        } else {
+            pieces.push_back({last.id, begin, static_cast<uint32_t>(end)});
+        }
+        end = begin;
+    }
+    std::reverse(pieces.begin(), pieces.end());
+    return pieces;
+}
+
+}  // namespace altclip

@@ -1,0 +1,102 @@
+#include "text/utf8.h"
+
+namespace altclip {
+
+namespace {
+
+/// The code point of a valid character of `n` bytes.
+char32_t decode(const char * at, size_t n) {
+    constexpr unsigned char first_bits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+    char32_t code = static_cast<unsigned char>(at[0]) & first_bits[n];
+    for (size_t i = 1; i < n; ++i) code = code << 6 | (static_cast<unsigned char>(at[i]) & 0x3F);
+    return code;
+}
+
+bool is_trailing(char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
+
+void append(std::string & out, char32_t code) {
+    const auto low_bits = [code](int shift) { return static_cast<char>(0x80 | (code >> shift & 0x3F)); };
+    if (code < 0x80) {
+        out += static_cast<char>(code);
+    } else if (code < 0x800) {
+        out += {static_cast<char>(0xC0 | code >> 6), low_bits(0)};
+    } else if (code < 0x10000) {
+        out += {static_cast<char>(0xE0 | code >> 12), low_bits(6), low_bits(0)};
+    } else {
+        out += {static_cast<char>(0xF0 | code >> 18), low_bits(12), low_bits(6), low_bits(0)};
+    }
+}
+
+bool is_white_space(char32_t code) {
+    return (code >= 0x09 && code <= 0x0D) || code == 0x20 || code == 0x85 || code == 0xA0 || code == 0x1680 ||
+           (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F || code == 0x205F ||
+           code == 0x3000;
+}
+
+}  // namespace
+
+size_t valid_utf8_length(std::string_view text) {
+    const auto lead = static_cast<unsigned char>(text[0]);
+    if (lead < 0x80) return 1;
+    const size_t n = utf8_length(text[0]);
+    if (n == 1 || lead > 0xF7 || n > text.size()) return 0;
+    for (size_t i = 1; i < n; ++i) {
+        if (!is_trailing(text[i])) return 0;
+    }
+    constexpr char32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    const char32_t code = decode(text.data(), n);
+    const bool valid = code >= smallest[n] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
+    return valid ? n : 0;
+}
+
+bool is_valid_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const size_t n = valid_utf8_length(text);
+        if (n == 0) return false;
+        text.remove_prefix(n);
+    }
+    return true;
+}
+
+std::string utf8_from_utf16(std::u16string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (size_t i = 0; i < text.size(); ++i) {
+        const char32_t unit = text[i];
+        if (unit < 0xD800 || unit > 0xDFFF) {
+            append(out, unit);
+        } else if (unit < 0xDC00 && i + 1 < text.size() && text[i + 1] >= 0xDC00 && text[i + 1] <= 0xDFFF) {
+            append(out, 0x10000 + ((unit - 0xD800) << 10) + (text[++i] - 0xDC00u));
+        } else {
+            out += replacement_character;
+        }
+    }
+    return out;
+}
+
+void utf16_offsets(std::string_view text, std::vector<uint32_t> & offsets) {
+    std::vector<uint32_t> units(text.size() + 1);
+    uint32_t n = 0;
+    for (size_t i = 0; i < text.size(); ++i) {
+        units[i] = n;
+        if (!is_trailing(text[i])) n += utf8_length(text[i]) == 4 ? 2 : 1;
+    }
+    units[text.size()] = n;
+    for (uint32_t & offset : offsets) offset = units[offset];
+}
+
+size_t trailing_white_space(std::string_view text) {
+    const size_t size = text.size();
+    while (!text.empty()) {
+        size_t start = text.size() - 1;
+        while (start > 0 && is_trailing(text[start])) --start;
+        const std::string_view last = text.substr(start);
+        if (valid_utf8_length(last) != last.size() || !is_white_space(decode(last.data(), last.size()))) break;
+        text.remove_suffix(last.size());
+    }
+    return size - text.size();
+}
+
+}  // namespace altclip

@@ -1,29 +1,79 @@
-// Builds build/Release/altclip.node with cmake-js; `--tests` builds and keeps the native tests too.
-import { execFileSync } from 'node:child_process';
+// Builds build/Release/altclip.node, and with --tests the native tests too, from CMakeLists.txt by way of cmake-js.
+//
+// CMake's own files lie in build/cmake, apart from those that node-gyp puts into build/ when it calls this script.
+// cmake-js configures only when what it would be asked changes; after that ninja or make decides what is stale.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { provisionGgml } from './provision-ggml.mjs';
-import { requireTool } from './tools.mjs';
+import { isMain, main, step } from './steps.mjs';
+import { requireTools } from './tools.mjs';
 
-const root = path.resolve(path.dirname(new URL(import.meta.url).pathname), '..');
+const root = fileURLToPath(new URL('..', import.meta.url));
+const tree = path.join(root, 'build', 'cmake');
+const require = createRequire(import.meta.url);
 
-/**
- * @param {{ tests?: boolean, runtime?: string, runtimeVersion?: string, arch?: string }} [options] what node-gyp or
- *   Electron's rebuild tools ask for; Node-API makes the addon the same for all of them but for the architecture
- */
-export function buildNative({ tests = false, runtime, runtimeVersion, arch } = {}) {
-  for (const tool of ['c++', 'cmake']) requireTool(tool);
-  const definitions = { ...provisionGgml(), ALTCLIP_BUILD_TESTS: tests ? 'ON' : 'OFF' };
-  const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
-  const args = ['compile', '--directory', root, '--parallel', String(availableParallelism()), '--log-level', 'warn'];
-  if (runtime) args.push('--runtime', runtime);
-  if (runtimeVersion) args.push('--runtime-version', runtimeVersion);
-  if (arch) args.push('--arch', arch);
-  for (const [key, value] of Object.entries(definitions)) args.push(`--CD${key}=${value}`);
-  execFileSync(process.execPath, [cmakeJs, ...args], { cwd: root, stdio: 'inherit' });
+/** cmake-js and its headers are development dependencies: a package that was installed from npm comes without. */
+function cmakeJs() {
+  try {
+    require.resolve('node-addon-api');
+    return require.resolve('cmake-js/bin/cmake-js');
+  } catch {
+    throw new Error(
+      'building the addon needs cmake-js and node-addon-api; install them with: ' +
+        'npm install --save-dev cmake-js node-addon-api node-api-headers',
+    );
+  }
 }
 
-if (process.argv[1] && path.resolve(process.argv[1]) === path.join(root, 'scripts', 'build-native.mjs')) {
-  buildNative({ tests: process.argv.includes('--tests') });
+/** Configures the tree where its questions or the tools have changed. */
+function configure(target) {
+  const definitions = {
+    ...provisionGgml(),
+    ALTCLIP_BUILD_TESTS: existsSync(path.join(root, 'test', 'native')) ? 'ON' : 'OFF',
+    // the place that lib/native.ts loads from, whatever the generator; cmake-js would derive it from --out
+    CMAKE_LIBRARY_OUTPUT_DIRECTORY_RELEASE: path.join(root, 'build', 'Release'),
+  };
+  const args = [cmakeJs(), 'configure', '--directory', root, '--out', tree, '--log-level', 'warn'];
+  for (const [option, value] of Object.entries(target)) if (value) args.push(`--${option}`, value);
+  for (const [key, value] of Object.entries(definitions)) args.push(`--CD${key}=${value}`);
+
+  const stamp = path.join(tree, 'configured.json');
+  const asked = JSON.stringify(args);
+  const configured =
+    existsSync(path.join(tree, 'CMakeCache.txt')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === asked;
+  if (configured) return;
+  step('configuring the build', process.execPath, args, { cwd: root });
+  writeFileSync(stamp, asked);
+}
+
+/**
+ * @param {{ tests?: boolean, target?: { runtime?: string, 'runtime-version'?: string, arch?: string } }} [options]
+ *   `target`: what node-gyp or Electron's rebuild tools ask for; Node-API makes the addon the same for all runtimes,
+ *   so only the architecture matters
+ */
+export function buildNative({ tests = false, target = {} } = {}) {
+  requireTools('c++', 'cmake');
+  mkdirSync(tree, { recursive: true });
+  configure(target);
+  const jobs = ['--config', 'Release', '--parallel', String(availableParallelism())];
+  const title = `building the native addon${tests ? ' and its tests' : ''}`;
+  step(title, 'cmake', ['--build', tree, ...jobs, ...(tests ? [] : ['--target', 'altclip'])], { cwd: root });
+}
+
+if (isMain(import.meta.url)) {
+  await main(() => {
+    const { tests, ...target } = parseArgs({
+      options: {
+        tests: { type: 'boolean' },
+        runtime: { type: 'string' },
+        'runtime-version': { type: 'string' },
+        arch: { type: 'string' },
+      },
+    }).values;
+    buildNative({ tests, target });
+  });
 }

@@ -3,38 +3,40 @@
 // Both lie in a git bundle of llama.cpp that the npm package node-llama-cpp carries. Only that one tarball is taken,
 // its integrity is checked against the pin below, and it stays in a cache, so that a second run needs no network.
 // ALTCLIP_GGML_SOURCE=DIR uses a ggml tree of your own; DIR/../vendor must then hold nlohmann/json.hpp, as in llama.cpp.
-import { execFileSync } from 'node:child_process';
+// Node's built-ins only.
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
-import { requireTool } from './tools.mjs';
+import { fileURLToPath } from 'node:url';
+import { isMain, main, step } from './steps.mjs';
+import { requireTools } from './tools.mjs';
 
 const PACKAGE = 'node-llama-cpp@3.22.1';
 const TARBALL = 'node-llama-cpp-3.22.1.tgz';
 const INTEGRITY = 'sha512-bltIipuWmc123H7tMIgDGKSsSrhmhlQYeVUC48XTjVW7XGJJiJJyCdlTMzQ/LiWoPkGDpcL4FviDpgw7qfTiDw==';
 
-const root = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '..');
-const target = path.join(root, 'third_party');
-const cache = process.env.ALTCLIP_BUILD_CACHE ?? path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'altclip', 'build');
+const target = fileURLToPath(new URL('../third_party', import.meta.url));
+const cache =
+  process.env.ALTCLIP_BUILD_CACHE ??
+  path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'altclip', 'build');
+
+const intact = (file) => `sha512-${createHash('sha512').update(readFileSync(file)).digest('base64')}` === INTEGRITY;
 
 /** @returns {string} path of the tarball, its bytes checked */
 function tarball() {
   const file = path.join(cache, TARBALL);
-  const intact = (f) => `sha512-${createHash('sha512').update(readFileSync(f)).digest('base64')}` === INTEGRITY;
   if (existsSync(file) && intact(file)) return file;
 
-  console.log(`fetching ${PACKAGE} for ggml's source (36 MB, once)`);
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(path.join(cache, 'pack-'));
   try {
-    execFileSync('npm', ['pack', PACKAGE, '--silent', '--pack-destination', folder], {
+    step("fetching ggml's source (36 MB, once)", 'npm', ['pack', PACKAGE, '--silent', '--pack-destination', folder], {
       cwd: folder,
-      stdio: ['ignore', 'ignore', 'inherit'],
       shell: process.platform === 'win32',
     });
     const fresh = path.join(folder, TARBALL);
-    if (!intact(fresh)) throw new Error(`${PACKAGE}: the tarball is not the one pinned in ${import.meta.url}`);
+    if (!intact(fresh)) throw new Error(`${PACKAGE}: the tarball's sha512 is not the pinned one, ${INTEGRITY}`);
     renameSync(fresh, file);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -46,17 +48,18 @@ function tarball() {
 function unpack(file) {
   const work = mkdtempSync(path.join(tmpdir(), 'altclip-ggml-'));
   try {
-    execFileSync('tar', ['-xzf', file, '-C', work, 'package/llama/gitRelease.bundle']);
+    const bundle = 'package/llama/gitRelease.bundle';
     const clone = path.join(work, 'llama.cpp');
-    execFileSync('git', ['clone', '--quiet', '-c', 'advice.detachedHead=false', path.join(work, 'package/llama/gitRelease.bundle'), clone]);
-    const staged = path.join(work, 'third_party');
-    cpSync(path.join(clone, 'ggml'), path.join(staged, 'ggml'), { recursive: true });
-    cpSync(path.join(clone, 'LICENSE'), path.join(staged, 'ggml', 'LICENSE'));
-    cpSync(path.join(clone, 'vendor/nlohmann'), path.join(staged, 'nlohmann'), { recursive: true });
-    cpSync(path.join(clone, 'licenses/LICENSE-jsonhpp'), path.join(staged, 'nlohmann', 'LICENSE'));
-    writeFileSync(path.join(staged, 'SOURCE'), `${PACKAGE} ${INTEGRITY}\n`);
+    // a relative path: tar takes the colon of a Windows path for a host
+    step("unpacking ggml's source", 'tar', ['-xzf', path.relative(work, file), bundle], { cwd: work });
+    step("checking out ggml's source", 'git', ['clone', '--quiet', path.join(work, bundle), clone]);
     rmSync(target, { recursive: true, force: true });
-    cpSync(staged, target, { recursive: true });
+    cpSync(path.join(clone, 'ggml'), path.join(target, 'ggml'), { recursive: true });
+    cpSync(path.join(clone, 'LICENSE'), path.join(target, 'ggml', 'LICENSE'));
+    cpSync(path.join(clone, 'vendor/nlohmann'), path.join(target, 'nlohmann'), { recursive: true });
+    cpSync(path.join(clone, 'licenses/LICENSE-jsonhpp'), path.join(target, 'nlohmann', 'LICENSE'));
+    // the stamp comes last: without it the tree counts as unfinished
+    writeFileSync(path.join(target, 'SOURCE'), `${PACKAGE} ${INTEGRITY}\n`);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -72,12 +75,10 @@ export function provisionGgml() {
   }
   const stamp = path.join(target, 'SOURCE');
   if (!existsSync(stamp) || !readFileSync(stamp, 'utf8').includes(INTEGRITY)) {
-    requireTool('git');
+    requireTools('git');
     unpack(tarball());
   }
   return { ALTCLIP_GGML_SOURCE: path.join(target, 'ggml'), ALTCLIP_JSON_INCLUDE: target };
 }
 
-if (process.argv[1] && path.resolve(process.argv[1]) === path.join(root, 'scripts', 'provision-ggml.mjs')) {
-  console.log(provisionGgml().ALTCLIP_GGML_SOURCE);
-}
+if (isMain(import.meta.url)) await main(() => console.log(provisionGgml().ALTCLIP_GGML_SOURCE));

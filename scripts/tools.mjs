@@ -1,37 +1,66 @@
-// The tools a build needs, and one sentence for whoever lacks one.
+// The tools a build needs, and one sentence for whoever lacks one. Node's built-ins only: this runs before npm ci.
 import { spawnSync } from 'node:child_process';
 
-const INSTALL = {
-  git: { debian: 'git', fedora: 'git', macos: 'xcode-select --install', windows: 'winget install Git.Git' },
-  cmake: { debian: 'cmake', fedora: 'cmake', macos: 'brew install cmake', windows: 'winget install Kitware.CMake' },
+const CMAKE_MINIMUM = [3, 22];
+
+const TOOLS = {
+  git: {
+    what: 'Git',
+    debian: 'git',
+    fedora: 'git',
+    macos: 'xcode-select --install',
+    windows: 'winget install Git.Git',
+    present: () => version('git') !== undefined,
+  },
+  cmake: {
+    what: `CMake ${CMAKE_MINIMUM.join('.')} or newer`,
+    debian: 'cmake',
+    fedora: 'cmake',
+    macos: 'brew install cmake',
+    windows: 'winget install Kitware.CMake',
+    present: () => {
+      const [major, minor] = /(\d+)\.(\d+)/
+        .exec(version('cmake') ?? '')
+        ?.slice(1)
+        .map(Number) ?? [0, 0];
+      return major > CMAKE_MINIMUM[0] || (major === CMAKE_MINIMUM[0] && minor >= CMAKE_MINIMUM[1]);
+    },
+  },
   'c++': {
+    what: 'a C++17 compiler and make or ninja',
     debian: 'g++ make',
     fedora: 'gcc-c++ make',
     macos: 'xcode-select --install',
     windows: 'winget install Microsoft.VisualStudio.2022.BuildTools, with the "Desktop development with C++" workload',
+    present: () =>
+      process.platform === 'win32' || // cmake-js looks for Visual Studio itself and says what it misses
+      ([process.env.CXX, 'c++', 'g++', 'clang++'].some((name) => name && version(name) !== undefined) &&
+        ['ninja', 'make'].some((name) => version(name) !== undefined)),
   },
 };
 
-const runs = (command) => !spawnSync(command, ['--version'], { stdio: 'ignore' }).error;
-
-/** @param {'git' | 'cmake' | 'c++'} name */
-function present(name) {
-  if (name !== 'c++') return runs(name);
-  if (process.platform === 'win32') return true; // cmake-js looks for Visual Studio itself and says what it misses
-  return [process.env.CXX, 'c++', 'g++', 'clang++'].some((command) => command && runs(command)) && (runs('make') || runs('ninja'));
+/** @returns {string | undefined} what `command --version` prints; undefined where there is no such command */
+function version(command) {
+  // no shell: CXX may hold flags after the name
+  const { error, status, stdout } = spawnSync(command.split(' ')[0], ['--version'], { encoding: 'utf8' });
+  return error || status !== 0 ? undefined : stdout;
 }
+
+/** What cmake needs to hear to use ninja where there is one; cmake-js finds it by itself. */
+export const generator = () => (version('ninja') === undefined ? [] : ['-G', 'Ninja']);
 
 /**
  * Ends the process with one sentence where a tool is missing.
- * @param {'git' | 'cmake' | 'c++'} name
+ * @param {...('git' | 'cmake' | 'c++')} names
  */
-export function requireTool(name) {
-  if (present(name)) return;
-  const { debian, fedora, macos, windows } = INSTALL[name];
-  const what = name === 'c++' ? 'a C++17 compiler with make' : name === 'git' ? 'Git' : 'CMake 3.22 or newer';
+export function requireTools(...names) {
+  const missing = names.map((name) => TOOLS[name]).filter((tool) => !tool.present());
+  if (missing.length === 0) return;
+  const all = (system, join) => missing.map((tool) => tool[system]).join(join);
   console.error(
-    `altclip: building needs ${what}; install it with: apt install ${debian} (Debian, Ubuntu), ` +
-      `dnf install ${fedora} (Fedora), ${macos} (macOS), or ${windows} (Windows).`,
+    `altclip: building needs ${all('what', ', and ')}; install with: apt install ${all('debian', ' ')} (Debian, ` +
+      `Ubuntu), dnf install ${all('fedora', ' ')} (Fedora), ${[...new Set(missing.map((tool) => tool.macos))].join(' and ')} ` +
+      `(macOS), or ${all('windows', ' and ')} (Windows).`,
   );
   process.exit(1);
 }

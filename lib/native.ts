@@ -212,6 +212,8 @@ export interface NativeAddon {
   similarity(text: Float32Array, image: Float32Array, dim: number, logitScale: number): Promise<NativeSimilarity>;
   /** ggml's version and the instruction sets in use. */
   systemInfo(): string;
+  /** Ends every native thread of this environment and waits for it; nothing works afterwards. */
+  shutDown(): void;
 }
 
 const binary = path.join(__dirname, '..', 'build', 'Release', 'altclip.node');
@@ -230,3 +232,6 @@ function load(): NativeAddon {
 }
 
 export const native: NativeAddon = load();
+
+// process.exit in the middle of work: the threads must end before the process tears down what they compute with
+process.once('exit', () => native.shutDown());

@@ -14,8 +14,8 @@ enum class ErrorCode {
     out_of_memory,
     aborted,
     disposed,
-    io,                // the operating system refused a file operation
-    internal,          // a bug here
+    io,        // the operating system refused a file operation
+    internal,  // a bug here
 };
 
 /// The name JavaScript sees in `AltCLIPError.code`, e.g. "MODEL_FORMAT".

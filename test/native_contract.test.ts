@@ -24,6 +24,7 @@ const addon: Shape<NativeAddon> = {
   preprocessImage: 'function',
   similarity: 'function',
   systemInfo: 'function',
+  shutDown: 'function',
 };
 
 const model: Shape<NativeModel> = {

@@ -50,7 +50,7 @@ export const command: Command = {
     try {
       const results = [];
       for (const image of images) {
-        const scores = (await classify(image, labels, { hypothesis_template, signal })) as Classification[];
+        const scores = await classify(image, labels, { hypothesis_template, signal });
         results.push({ image, labels: scores });
         if (!values.json) print(image, scores);
       }

@@ -68,7 +68,7 @@ export const command: Command = {
         const labels = picture.candidates.map(({ text }) => text);
         const start = performance.now();
         const options = { hypothesis_template: '{}', signal };
-        const scores = (await classify(path.join(folder, picture.file), labels, options)) as Classification[];
+        const scores = await classify(path.join(folder, picture.file), labels, options);
         const { cells, right } = row(picture, scores, performance.now() - start);
         rows.push(cells);
         hits += Number(right);

@@ -12,6 +12,12 @@ static Napi::Value system_info_js(const Napi::CallbackInfo & info) {
     return Napi::String::New(info.Env(), system_info());
 }
 
+/// For process.exit, which runs no cleanup hooks on the main thread: ends every thread of this environment before the
+/// C++ runtime destroys the statics that ggml computes with.
+static void shut_down_js(const Napi::CallbackInfo & info) {
+    Environment::of(info.Env()).shut_down();
+}
+
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
     // ggml logs to stderr by default; what matters reaches the caller as an error
     ggml_log_set([](ggml_log_level, const char *, void *) {}, nullptr);
@@ -22,6 +28,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
     init_tokenizer(env, exports);
     init_image(env, exports);
     init_similarity(env, exports);
+    exports.Set("shutDown", Napi::Function::New<shut_down_js>(env, "shutDown"));
     exports.Set("systemInfo", Napi::Function::New<system_info_js>(env, "systemInfo"));
     return exports;
 }

@@ -38,6 +38,9 @@ public:
     void add(const std::shared_ptr<Engine> & engine);
     void add(const AbortFlag & flag);
 
+    /// Ends every engine and job and waits for their threads; nothing can be done here afterwards.
+    void shut_down();
+
     /// This environment's constructor of a wrapped class, kept under the class's name by the file that defines it.
     Napi::FunctionReference & constructor(const std::string & name) { return constructors_[name]; }
 
@@ -46,8 +49,6 @@ private:
         static void call(Napi::Env env, Napi::Function, std::nullptr_t *, std::function<void(Napi::Env)> * data);
     };
     using Queue = Napi::TypedThreadSafeFunction<std::nullptr_t, std::function<void(Napi::Env)>, Dispatch::call>;
-
-    void shut_down();
 
     Napi::Env env_;
     Queue queue_;

@@ -38,8 +38,10 @@ static inline void ggml_thread_cpu_relax_(void) {
 #endif
     if (++n % spins != 0) return;
 #if defined(_WIN32)
-    if (n % (spins * yields) != 0) SwitchToThread();
-    else Sleep(0);
+    if (n % (spins * yields) != 0)
+        SwitchToThread();
+    else
+        Sleep(0);
 #else
     if (n % (spins * yields) != 0) {
         sched_yield();

@@ -1,0 +1,144 @@
+#include "kernels/isa.h"
+
+#include <cstdlib>
+
+#include "error.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define ALTCLIP_X86 1
+#ifdef _MSC_VER
+#include <intrin.h>
+#else
+#include <cpuid.h>
+#endif
+#endif
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+namespace altclip {
+
+namespace {
+
+// best last
+constexpr Isa all_isas[] = {Isa::scalar,      Isa::avx2, Isa::avx512,       Isa::avx512_vnni,
+                            Isa::avx512_bf16, Isa::neon, Isa::neon_dotprod, Isa::neon_i8mm};
+
+#ifdef ALTCLIP_X86
+
+struct Registers {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+};
+
+Registers cpuid(unsigned leaf, unsigned subleaf) {
+    Registers r;
+#ifdef _MSC_VER
+    int out[4];
+    __cpuidex(out, static_cast<int>(leaf), static_cast<int>(subleaf));
+    r = {static_cast<unsigned>(out[0]), static_cast<unsigned>(out[1]), static_cast<unsigned>(out[2]),
+         static_cast<unsigned>(out[3])};
+#else
+    if (!__get_cpuid_count(leaf, subleaf, &r.a, &r.b, &r.c, &r.d)) return {};
+#endif
+    return r;
+}
+
+/// Which registers the operating system saves when it switches threads.
+unsigned xcr0() {
+#ifdef _MSC_VER
+    return static_cast<unsigned>(_xgetbv(0));
+#else
+    unsigned low = 0, high = 0;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+#endif
+}
+
+bool bit(unsigned value, unsigned index) {
+    return ((value >> index) & 1u) != 0;
+}
+
+bool present(Isa isa) {
+    const Registers one = cpuid(1, 0);
+    if (!bit(one.c, 27)) return false;  // OSXSAVE: XGETBV itself
+    constexpr unsigned ymm = 0x6, zmm = 0xe6;
+    const unsigned saved = xcr0();
+    const Registers seven = cpuid(7, 0);
+    const bool avx2 = (saved & ymm) == ymm && bit(seven.b, 5) && bit(one.c, 12) && bit(one.c, 29);  // AVX2, FMA, F16C
+    const bool avx512 = avx2 && (saved & zmm) == zmm && bit(seven.b, 16) && bit(seven.b, 30) && bit(seven.b, 17) &&
+                        bit(seven.b, 31);  // F, BW, DQ, VL
+    switch (isa) {
+        case Isa::avx2: return avx2;
+        case Isa::avx512: return avx512;
+        case Isa::avx512_vnni: return avx512 && bit(seven.c, 11);
+        case Isa::avx512_bf16: return avx512 && bit(cpuid(7, 1).a, 5);
+        default: return false;
+    }
+}
+
+#elif defined(__aarch64__)
+
+bool present(Isa isa) {
+    if (isa == Isa::neon) return true;
+#ifdef __linux__
+    constexpr unsigned long dotprod = 1ul << 20, i8mm = 1ul << 13;  // HWCAP_ASIMDDP, HWCAP2_I8MM
+    if (isa == Isa::neon_dotprod) return (getauxval(AT_HWCAP) & dotprod) != 0;
+    if (isa == Isa::neon_i8mm) return (getauxval(AT_HWCAP) & dotprod) != 0 && (getauxval(AT_HWCAP2) & i8mm) != 0;
+#endif
+    return false;
+}
+
+#else
+
+bool present(Isa) {
+    return false;
+}
+
+#endif
+
+Isa choose() {
+    const std::vector<Isa> supported = supported_isas();
+    const char * forced = std::getenv("ALTCLIP_ISA");
+    if (!forced || !*forced) return supported.back();
+    std::string names;
+    for (const Isa isa : supported) {
+        if (isa_name(isa) == std::string(forced)) return isa;
+        names += (names.empty() ? "" : ", ") + std::string(isa_name(isa));
+    }
+    fail(ErrorCode::invalid_argument, "ALTCLIP_ISA is '", forced, "', expected one of those this machine has: ", names);
+}
+
+}  // namespace
+
+const char * isa_name(Isa isa) {
+    switch (isa) {
+        case Isa::scalar: return "scalar";
+        case Isa::avx2: return "avx2";
+        case Isa::avx512: return "avx512";
+        case Isa::avx512_vnni: return "avx512_vnni";
+        case Isa::avx512_bf16: return "avx512_bf16";
+        case Isa::neon: return "neon";
+        case Isa::neon_dotprod: return "neon_dotprod";
+        case Isa::neon_i8mm: return "neon_i8mm";
+    }
+    return "?";
+}
+
+bool isa_supported(Isa isa) {
+    return isa == Isa::scalar || present(isa);
+}
+
+std::vector<Isa> supported_isas() {
+    std::vector<Isa> supported;
+    for (const Isa isa : all_isas) {
+        if (isa_supported(isa)) supported.push_back(isa);
+    }
+    return supported;
+}
+
+Isa best_isa() {
+    static const Isa isa = choose();
+    return isa;
+}
+
+}  // namespace altclip

@@ -93,7 +93,7 @@ PreprocessedImage preprocess_image(const std::vector<uint8_t> & rgb, int64_t wid
     const CropAxis y = crop_axis(resized_height, out_height);
 
     const std::vector<uint8_t> part =
-        resize(image, resized_width, resized_height, options.resample, x.source, y.source);
+        resize(image, resized_width, resized_height, options.resample, x.source, y.source, best_isa());
     const size_t part_stride = size_t(x.source.size()) * 3;
     const size_t n_pixels = size_t(out_width) * out_height;
 

@@ -9,9 +9,6 @@ namespace altclip {
 
 namespace {
 
-constexpr ResampleRow resample_row = resample_row_rgb8_scalar;
-constexpr BlendRows blend_rows = blend_rows_u8_scalar;
-
 /// A window of an image: columns and rows say where its pixels lie in it.
 struct Window {
     Span columns;
@@ -47,27 +44,31 @@ Window nearest(const RgbView & image, int width, int height, Span columns, Span 
     return out;
 }
 
-/// `row_of(y)` gives row y's pixels from column `first_column` on.
-template <typename RowOf>
-Window horizontal_pass(RowOf row_of, int first_column, const ResampleTable & table, Span columns, Span rows) {
+/// Rows `rows` of `columns`, from what `in` holds of the columns that the table reads.
+Window horizontal_pass(const RowKernels & kernels, const RowsView & in, const ResampleTable & table, Span columns,
+                       Span rows) {
     Window out(columns, rows);
-    for (int y = rows.begin; y < rows.end; ++y) resample_row(row_of(y), first_column, table, out.row(y));
+    kernels.resample_rows(in, table, out.bytes.data());
     return out;
 }
 
+/// `row_of(y)` gives row y's pixels from the first of `columns` on; rows lie `stride` bytes apart.
 template <typename RowOf>
-Window vertical_pass(RowOf row_of, size_t stride, const ResampleTable & table, Span columns, Span rows) {
+Window vertical_pass(const RowKernels & kernels, RowOf row_of, size_t stride, const ResampleTable & table, Span columns,
+                     Span rows) {
     Window out(columns, rows);
     for (int y = rows.begin; y < rows.end; ++y) {
         const int i = y - rows.begin;
-        blend_rows(row_of(table.first[i]), stride, table.weights_of(i), table.length[i], int(out.stride()), out.row(y));
+        kernels.blend_rows(row_of(table.first[i]), stride, table.weights_of(i), table.length[i], int(out.stride()),
+                           out.row(y));
     }
     return out;
 }
 
 }  // namespace
 
-std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resample filter, Span columns, Span rows) {
+std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resample filter, Span columns, Span rows,
+                            Isa isa) {
     const bool need_horizontal = width != image.width;
     const bool need_vertical = height != image.height;
     if (!need_horizontal && !need_vertical) return cut(image, columns, rows).bytes;
@@ -77,22 +78,26 @@ std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resamp
     if (need_horizontal) horizontal = resample_table(filter, image.width, width, columns);
     if (need_vertical) vertical = resample_table(filter, image.height, height, rows);
 
+    const RowKernels kernels = row_kernels(isa);
     const size_t image_stride = size_t(image.width) * 3;
     // each pass rounds to bytes, so the order shows: Pillow 13 goes down first where the height shrinks much more
     const int64_t down = int64_t(image.height) - height;
     const bool vertical_first = down > 0 && down > (int64_t(image.width) - width) * 2;
 
     if (need_horizontal && !vertical_first) {
-        Window middle = horizontal_pass([&](int y) { return image.row(y); }, 0, horizontal, columns,
-                                        need_vertical ? vertical.input() : rows);
+        const Span needed = need_vertical ? vertical.input() : rows;
+        const RowsView in = {image.row(needed.begin), image_stride, needed.size(), image.width, 0};
+        Window middle = horizontal_pass(kernels, in, horizontal, columns, needed);
         if (!need_vertical) return std::move(middle.bytes);
-        return vertical_pass([&](int y) { return middle.row(y); }, middle.stride(), vertical, columns, rows).bytes;
+        const auto row_of = [&](int y) { return middle.row(y); };
+        return vertical_pass(kernels, row_of, middle.stride(), vertical, columns, rows).bytes;
     }
     const Span needed = need_horizontal ? horizontal.input() : columns;
-    const auto row_from_needed = [&](int y) { return image.row(y) + size_t(needed.begin) * 3; };
-    Window middle = vertical_pass(row_from_needed, image_stride, vertical, needed, rows);
+    const auto row_of = [&](int y) { return image.row(y) + size_t(needed.begin) * 3; };
+    Window middle = vertical_pass(kernels, row_of, image_stride, vertical, needed, rows);
     if (!need_horizontal) return std::move(middle.bytes);
-    return horizontal_pass([&](int y) { return middle.row(y); }, needed.begin, horizontal, columns, rows).bytes;
+    const RowsView in = {middle.bytes.data(), middle.stride(), rows.size(), needed.size(), needed.begin};
+    return horizontal_pass(kernels, in, horizontal, columns, rows).bytes;
 }
 
 }  // namespace altclip

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "image/coefficients.h"
+#include "kernels/isa.h"
 
 namespace altclip {
 
@@ -19,7 +20,8 @@ struct RgbView {
 /// Rows `rows` and columns `columns` of the image resized to width x height: RGB bytes, row by row.
 ///
 /// Sizes are positive; the spans are not empty and lie in the resized image. What is held between the two passes is no
-/// larger than the input or, by a few rows, the result.
-std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resample filter, Span columns, Span rows);
+/// larger than the input or, by a few rows, the result. Every `isa` that the machine supports gives the same bytes.
+std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resample filter, Span columns, Span rows,
+                            Isa isa);
 
 }  // namespace altclip

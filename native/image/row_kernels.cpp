@@ -15,20 +15,31 @@ uint8_t rounded(int32_t sum) {
 
 }  // namespace
 
-void resample_row_rgb8_scalar(const uint8_t * row, int first_pixel, const ResampleTable & table, uint8_t * out) {
+RowKernels row_kernels(Isa isa) {
+#if defined(__x86_64__) || defined(_M_X64)
+    if (isa != Isa::scalar) return {resample_rows_rgb8_avx2, blend_rows_u8_avx2};
+#endif
+    static_cast<void>(isa);
+    return {resample_rows_rgb8_scalar, blend_rows_u8_scalar};
+}
+
+void resample_rows_rgb8_scalar(const RowsView & rows, const ResampleTable & table, uint8_t * out) {
     const int n_pixels = int(table.first.size());
-    for (int pixel = 0; pixel < n_pixels; ++pixel, out += 3) {
-        const uint8_t * in = row + size_t(table.first[pixel] - first_pixel) * 3;
-        const int32_t * weights = table.weights_of(pixel);
-        int32_t r = half, g = half, b = half;
-        for (int i = 0; i < table.length[pixel]; ++i, in += 3) {
-            r += in[0] * weights[i];
-            g += in[1] * weights[i];
-            b += in[2] * weights[i];
+    for (int y = 0; y < rows.n_rows; ++y) {
+        const uint8_t * const row = rows.data + size_t(y) * rows.stride;
+        for (int pixel = 0; pixel < n_pixels; ++pixel, out += 3) {
+            const uint8_t * in = row + size_t(table.first[pixel] - rows.first_pixel) * 3;
+            const int32_t * const weights = table.weights_of(pixel);
+            int32_t r = half, g = half, b = half;
+            for (int i = 0; i < table.length[pixel]; ++i, in += 3) {
+                r += in[0] * weights[i];
+                g += in[1] * weights[i];
+                b += in[2] * weights[i];
+            }
+            out[0] = rounded(r);
+            out[1] = rounded(g);
+            out[2] = rounded(b);
         }
-        out[0] = rounded(r);
-        out[1] = rounded(g);
-        out[2] = rounded(b);
     }
 }
 

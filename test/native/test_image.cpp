@@ -1,4 +1,5 @@
 // Resize, crop and normalise against Pillow (resize_cases.json) and against transformers' rules.
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -88,6 +89,37 @@ TEST("resizes like Pillow, and a crop is a part of the whole") {
         ++n_cases;
     }
     CHECK(n_cases > 100);
+}
+
+TEST("every instruction set resizes like the scalar reference, on random shapes") {
+    const int n_shapes = std::getenv("ALTCLIP_FULL") ? 20000 : 600;
+    uint32_t state = 7;
+    const auto random = [&](int low, int high) {
+        state = state * 1664525u + 1013904223u;
+        return low + int((state >> 8) % uint32_t(high - low + 1));
+    };
+    for (const Isa isa : supported_isas()) {
+        for (int i = 0; i < n_shapes; ++i) {
+            const int largest = i % 8 == 0 ? 900 : 60;
+            const int width = random(1, largest), height = random(1, largest);
+            const int out_width = random(1, largest / 2), out_height = random(1, largest / 2);
+            const Resample filter = resample_of(random(0, 5));
+            const int left = random(0, out_width - 1), top = random(0, out_height - 1);
+            const Span columns = {left, random(left + 1, out_width)}, rows = {top, random(top + 1, out_height)};
+            auto rgb = pixels(width, height, uint32_t(i));
+            if (i % 3 == 0) {
+                for (uint8_t & byte : rgb) byte = byte & 1 ? 255 : 0;  // overshoots at every edge
+            }
+            rgb.shrink_to_fit();  // so that AddressSanitizer sees a load behind the last row
+            const RgbView image = {rgb.data(), width, height};
+            const auto expected = resize(image, out_width, out_height, filter, columns, rows, Isa::scalar);
+            check::report(resize(image, out_width, out_height, filter, columns, rows, isa) == expected, __FILE__,
+                          __LINE__,
+                          std::string(isa_name(isa)) + " differs: " + std::to_string(width) + "x" +
+                              std::to_string(height) + " to " + std::to_string(out_width) + "x" +
+                              std::to_string(out_height) + ", filter " + std::to_string(int(filter)));
+        }
+    }
 }
 
 TEST("rescales in double, normalises in float32, planes in order") {

@@ -3,13 +3,14 @@
 
 #include "binding/bindings.h"
 #include "binding/environment.h"
+#include "binding/errors.h"
 #include "ggml.h"
 #include "runtime/machine.h"
 
 namespace altclip {
 
 static Napi::Value system_info_js(const Napi::CallbackInfo & info) {
-    return Napi::String::New(info.Env(), system_info());
+    return guarded(info.Env(), [&] { return Napi::String::New(info.Env(), system_info()); });
 }
 
 /// For process.exit, which runs no cleanup hooks on the main thread: ends every thread of this environment before the

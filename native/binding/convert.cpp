@@ -28,6 +28,7 @@ ConvertOptions convert_options(const Napi::Object & object) {
     options.output = text(object, "output");
     options.dtype = text(object, "dtype");
     if (!object.Get("name").IsUndefined()) options.name = text(object, "name");
+    if (!object.Get("tower").IsUndefined()) options.tower = text(object, "tower");
     options.abort = abort_flag_of(object.Get("abort"));
     if (const Progress progress = progress_of(object.Get("onProgress"))) {
         options.on_progress = [progress](uint64_t done, uint64_t total) {

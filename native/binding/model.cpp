@@ -180,7 +180,7 @@ Napi::Value load_model_async(const Napi::CallbackInfo & info) {
         const auto work = [path, options, n_threads] {
             Model model = load_model(path, options);
             Loaded loaded{nullptr, model.name, model.dtype, model.logit_scale, model.n_bytes};
-            loaded.engine = std::make_shared<Engine>(std::move(model), static_cast<int>(n_threads));
+            loaded.engine = std::make_shared<Engine>(std::move(model), static_cast<int>(n_threads), options.abort);
             return loaded;
         };
         return run_async(info.Env(), work, [](Napi::Env env, Loaded & loaded) {

@@ -1,19 +1,21 @@
 #include "convert/convert.h"
 
-#include <array>
 #include <filesystem>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "convert/checkpoint.h"
 #include "convert/config.h"
 #include "convert/gguf_metadata.h"
 #include "convert/random_weights.h"
+#include "convert/stored_type.h"
 #include "convert/tensor_map.h"
 #include "convert/tensor_writer.h"
 #include "error.h"
 #include "ggml-cpp.h"
 #include "io/atomic_file.h"
+#include "model/file_type.h"
 #include "model/names.h"
 
 namespace altclip {
@@ -21,20 +23,6 @@ namespace altclip {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct FileType {
-    const char * name;
-    ggml_type type;
-    SourceType source;
-    uint32_t number;  // llama.cpp's llama_ftype
-};
-
-constexpr FileType file_types[] = {
-    {"f32", GGML_TYPE_F32, SourceType::f32, 0},
-    {"f16", GGML_TYPE_F16, SourceType::f16, 1},
-    {"bf16", GGML_TYPE_BF16, SourceType::bf16, 32},
-    {"q8_0", GGML_TYPE_Q8_0, SourceType::other, 7},
-};
 
 struct Input {
     ModelConfig config;
@@ -79,34 +67,56 @@ Input open_input(const ConvertOptions & options) {
 /// The type most weights have; f64 counts as f32.
 const FileType & own_type(const std::vector<TensorSpec> & specs, const std::vector<size_t> & found,
                           const WeightSource & weights) {
-    const FileType * best = nullptr;
-    int64_t n_best = 0;
-    for (const FileType & candidate : file_types) {
+    const std::pair<SourceType, const char *> candidates[] = {
+        {SourceType::f32, "f32"}, {SourceType::f16, "f16"}, {SourceType::bf16, "bf16"}};
+    const char * best = nullptr;
+    int64_t n_best = -1;
+    for (const auto & [candidate, name] : candidates) {
         int64_t n = 0;
         for (size_t i = 0; i < specs.size(); ++i) {
             const SourceType type = weights.tensors()[found[i]].type;
-            if ((type == SourceType::f64 ? SourceType::f32 : type) == candidate.source && specs[i].is_weight) {
+            if ((type == SourceType::f64 ? SourceType::f32 : type) == candidate && specs[i].is_weight) {
                 n += element_count(specs[i].shape).value();
             }
         }
-        if (!best || n > n_best) {
-            best = &candidate;
+        if (n > n_best) {
+            best = name;
             n_best = n;
         }
     }
-    return *best;
+    return *find_file_type(best);
 }
 
-const FileType & named_type(const std::string & name) {
-    for (const FileType & one : file_types) {
-        if (name == one.name) return one;
+const FileType * named_type(const std::string & name) {
+    if (name == "auto") return nullptr;
+    const FileType * type = find_file_type(name);
+    if (!type) fail(ErrorCode::invalid_argument, "dtype: '", name, "', expected auto, ", file_type_names());
+    return type;
+}
+
+void check_tower(const std::string & tower) {
+    if (tower.empty() || tower == "text" || tower == "vision") return;
+    fail(ErrorCode::invalid_argument, "tower: '", tower, "', expected text or vision");
+}
+
+/// Forgets the other tower's tensors, which have been held against the config like all others.
+void keep_tower(const std::string & tower, Hparams & hparams, std::vector<TensorSpec> & specs,
+                std::vector<size_t> & found) {
+    if (tower.empty()) return;
+    const std::string other = std::string(tower == "text" ? tensors::vision : tensors::text) + ".";
+    size_t n_kept = 0;
+    for (size_t i = 0; i < specs.size(); ++i) {
+        if (specs[i].name.compare(0, other.size(), other) == 0) continue;
+        if (n_kept != i) specs[n_kept] = std::move(specs[i]);
+        found[n_kept++] = found[i];
     }
-    fail(ErrorCode::invalid_argument, "dtype: '", name, "', expected auto, f32, f16, bf16 or q8_0");
-}
-
-ggml_type type_of(const TensorSpec & spec, ggml_type wanted) {
-    if (!spec.is_weight) return GGML_TYPE_F32;
-    return spec.ne()[0] % ggml_blck_size(wanted) == 0 ? wanted : GGML_TYPE_F16;
+    specs.resize(n_kept);
+    found.resize(n_kept);
+    if (tower == "text") {
+        hparams.vision.reset();
+    } else {
+        hparams.text.reset();
+    }
 }
 
 void write_keys(gguf_context * gguf, const Input & input, const FileType & file_type) {
@@ -117,7 +127,9 @@ void write_keys(gguf_context * gguf, const Input & input, const FileType & file_
     write_hparams(gguf, input.config.hparams);
     if (input.folder.empty()) return;
     const std::string preprocessor = "preprocessor_config.json";
-    if (has_file(input.folder, preprocessor)) write_preprocessor(gguf, join_path(input.folder, preprocessor));
+    if (input.config.hparams.vision && has_file(input.folder, preprocessor))
+        write_preprocessor(gguf, join_path(input.folder, preprocessor));
+    if (!input.config.hparams.text) return;
     for (const char * tokenizer : {"tokenizer.json", "sentencepiece.bpe.model"}) {
         if (!has_file(input.folder, tokenizer)) continue;
         const std::string path = join_path(input.folder, tokenizer);
@@ -125,13 +137,14 @@ void write_keys(gguf_context * gguf, const Input & input, const FileType & file_
     }
 }
 
-void write_tensor_infos(gguf_context * gguf, const std::vector<TensorSpec> & specs, ggml_type type) {
+void write_tensor_infos(gguf_context * gguf, const std::vector<TensorSpec> & specs, const FileType & file_type) {
     const ggml_context_ptr context(ggml_init({specs.size() * ggml_tensor_overhead(), nullptr, true}));
     if (!context) fail(ErrorCode::out_of_memory, "no memory for the tensor table");
     for (const TensorSpec & spec : specs) {
-        const std::vector<int64_t> ne = spec.ne();
-        ggml_tensor * tensor =
-            ggml_new_tensor(context.get(), type_of(spec, type), static_cast<int>(ne.size()), ne.data());
+        const ggml_type type = stored_type(spec, file_type);
+        std::vector<int64_t> ne = spec.ne();
+        ne[0] = stored_row(spec, type);
+        ggml_tensor * tensor = ggml_new_tensor(context.get(), type, static_cast<int>(ne.size()), ne.data());
         ggml_set_name(tensor, spec.name.c_str());
         gguf_add_tensor(gguf, tensor);
     }
@@ -140,15 +153,17 @@ void write_tensor_infos(gguf_context * gguf, const std::vector<TensorSpec> & spe
 }  // namespace
 
 ConvertReport convert_model(const ConvertOptions & options) {
-    const FileType * file_type = options.dtype == "auto" ? nullptr : &named_type(options.dtype);
-    const Input input = open_input(options);
-    const std::vector<TensorSpec> specs = model_tensors(input.config.hparams);
-    const std::vector<size_t> found = match_tensors(specs, *input.weights);
+    const FileType * file_type = named_type(options.dtype);
+    check_tower(options.tower);
+    Input input = open_input(options);
+    std::vector<TensorSpec> specs = model_tensors(input.config.hparams);
+    std::vector<size_t> found = match_tensors(specs, *input.weights);
+    keep_tower(options.tower, input.config.hparams, specs, found);
     if (!file_type) file_type = &own_type(specs, found, *input.weights);
 
     const gguf_context_ptr gguf(gguf_init_empty());
     write_keys(gguf.get(), input, *file_type);
-    write_tensor_infos(gguf.get(), specs, file_type->type);
+    write_tensor_infos(gguf.get(), specs, *file_type);
     const auto n_tensors = static_cast<int64_t>(specs.size());
     uint64_t n_total = 0;
     for (int64_t i = 0; i < n_tensors; ++i) n_total += gguf_get_tensor_size(gguf.get(), i);
@@ -168,7 +183,8 @@ ConvertReport convert_model(const ConvertOptions & options) {
         if (file.position() != meta.size() + gguf_get_tensor_offset(gguf.get(), i)) {
             fail(ErrorCode::internal, specs[index].name, ": not where the header says");
         }
-        writer.write(specs[index], found[index], gguf_get_tensor_type(gguf.get(), i));
+        const ggml_type type = gguf_get_tensor_type(gguf.get(), i);
+        writer.write(specs[index], found[index], type, stored_row(specs[index], type));
         file.write_zeros(GGML_PAD(file.position(), alignment) - file.position());
     }
     options.abort.throw_if_aborted();

@@ -19,7 +19,8 @@ struct RandomSource {
 struct ConvertOptions {
     std::variant<std::string, RandomSource> source;  // a folder, UTF-8, or random weights
     std::string output;                              // UTF-8; replaced when the new file is complete
-    std::string dtype = "auto";                      // f32, f16, bf16, q8_0, or auto: the type the checkpoint has
+    std::string dtype = "auto";                      // a name of file_types(), or auto: the type the checkpoint has
+    std::string tower;                               // text or vision: that tower alone; empty: both
     std::string name;                                // general.name; empty: the folder's name
     std::function<void(uint64_t done, uint64_t total)> on_progress;  // bytes of tensors; on the calling thread
     AbortFlag abort;
@@ -32,7 +33,7 @@ struct ConvertReport {
 };
 
 /// Streams: memory stays at a few MB a core, whatever the model's size. On any error the output's folder is as before.
-/// Throws invalid_argument (dtype), io, model_format, unsupported and aborted, naming file and key or tensor.
+/// Throws invalid_argument (dtype, tower), io, model_format, unsupported and aborted, naming file and key or tensor.
 ConvertReport convert_model(const ConvertOptions & options);
 
 }  // namespace altclip

@@ -15,6 +15,9 @@ namespace {
 using nlohmann::json;
 
 constexpr int max_depth = 64;
+// a checkpoint's largest JSON, the header of its safetensors, has 100 KB; as a tree, text grows up to 50 times
+constexpr size_t max_bytes = size_t{16} << 20;
+constexpr size_t max_values = size_t{1} << 18;
 
 std::string shortened(const json & value) {
     if (value.is_structured()) return value.is_array() ? "an array" : "an object";  // dump() recurses
@@ -31,8 +34,13 @@ const json & empty_object() {
 }  // namespace
 
 json parse_json(std::string_view text, const std::string & source) {
+    if (text.size() > max_bytes) {
+        fail(ErrorCode::model_format, source, ": ", text.size(), " bytes of JSON, expected at most ", max_bytes);
+    }
     std::vector<std::unordered_set<std::string>> keys;  // of the objects that are open
+    size_t n_values = 0;
     const auto check = [&](int depth, json::parse_event_t event, json & parsed) {
+        if (++n_values > max_values) fail(ErrorCode::model_format, source, ": more than ", max_values, " JSON values");
         if (depth > max_depth) fail(ErrorCode::model_format, source, ": nested deeper than ", max_depth, " levels");
         if (event == json::parse_event_t::object_start) keys.emplace_back();
         if (event == json::parse_event_t::object_end) keys.pop_back();

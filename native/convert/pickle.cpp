@@ -13,8 +13,10 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr size_t max_bytes = size_t{16} << 20;  // AltCLIP's own has 100 KB
-constexpr size_t max_values = size_t{1} << 20;
+// AltCLIP's own has 100 KB and 20,000 objects; the limits keep what a file makes us hold below 64 MB
+constexpr size_t max_bytes = size_t{4} << 20;
+constexpr size_t max_values = size_t{1} << 17;
+constexpr size_t max_stack = size_t{1} << 20;
 constexpr size_t max_arguments = 16;
 
 constexpr const char * allowed_globals[] = {
@@ -132,6 +134,7 @@ private:
     void recall(uint32_t key) {
         const auto at = memo_.find(key);
         if (at == memo_.end()) damaged("it recalls what it never stored");
+        if (stack_.size() >= max_stack) damaged("more than ", max_stack, " values wait on its stack");
         stack_.push_back(at->second);
     }
 

@@ -55,7 +55,9 @@ public:
     const std::string & file_of(size_t) const override { return path_; }
     void read(size_t tensor, int64_t first, int64_t count, float * out) const override {
         const Span & span = spans_[tensor];
-        widen(tensors_[tensor].type, data_ + span.begin + first * span.element, count, out);
+        const uint8_t * begin = data_ + span.begin + first * span.element;
+        widen(tensors_[tensor].type, begin, count, out);
+        file_.forget(begin, begin + count * span.element);
     }
 
 private:

@@ -25,7 +25,7 @@ public:
             fail(ErrorCode::model_format, "config.json describes '", source, "' of shape ", shape_text(shape),
                  ", expected at most 2^48 elements");
         }
-        specs_.push_back({name, source, std::move(shape), is_weight});
+        specs_.push_back({name, source, std::move(shape), is_weight, is_outer_});
     }
     void weight(const std::string & name, const std::string & source, std::vector<int64_t> shape) {
         add(tensors::weight(name), source + ".weight", std::move(shape), true);
@@ -39,10 +39,14 @@ public:
         add(tensors::bias(name), source + ".bias", {n});
     }
 
+    /// What is added until the next call lies in block `i` of `n`; -1: outside of the blocks.
+    void in_block(int i, int n) { is_outer_ = i <= 0 || i == n - 1; }
+
     std::vector<TensorSpec> take() { return std::move(specs_); }
 
 private:
     std::vector<TensorSpec> specs_;
+    bool is_outer_ = true;
 };
 
 void add_text(SpecList & list, const TextHparams & p, int64_t projection_dim) {
@@ -54,6 +58,7 @@ void add_text(SpecList & list, const TextHparams & p, int64_t projection_dim) {
              {p.n_positions, p.n_embd});
     list.norm(tensors::text_embd_norm, embeddings + "LayerNorm", p.n_embd);
     for (int i = 0; i < p.n_layer; ++i) {
+        list.in_block(i, p.n_layer);
         const std::string source = "text_model.roberta.encoder.layer." + std::to_string(i) + ".";
         const auto name = [&](const char * part) { return tensors::block(tensors::text, i, part); };
         list.linear(name(tensors::attn_q), source + "attention.self.query", p.n_embd, p.n_embd);
@@ -65,6 +70,7 @@ void add_text(SpecList & list, const TextHparams & p, int64_t projection_dim) {
         list.linear(name(tensors::ffn_down), source + "output.dense", p.n_embd, p.n_ff);
         list.norm(name(tensors::ln2), source + "output.LayerNorm", p.n_embd);
     }
+    list.in_block(-1, p.n_layer);
     list.norm(tensors::text_post_ln, "text_model.pre_LN", p.n_embd);
     list.linear(tensors::text_transform, "text_model.transformation", p.n_project, p.n_embd);
     list.weight(tensors::text_projection, "text_projection", {projection_dim, p.n_project});
@@ -79,6 +85,7 @@ void add_vision(SpecList & list, const VisionHparams & p, int64_t projection_dim
              {p.n_positions(), p.n_embd});
     list.norm(tensors::vision_pre_ln, "vision_model.pre_layrnorm", p.n_embd);
     for (int i = 0; i < p.n_layer; ++i) {
+        list.in_block(i, p.n_layer);
         const std::string source = "vision_model.encoder.layer." + std::to_string(i) + ".";
         const auto name = [&](const char * part) { return tensors::block(tensors::vision, i, part); };
         list.norm(name(tensors::ln1), source + "layer_norm1", p.n_embd);
@@ -90,11 +97,16 @@ void add_vision(SpecList & list, const VisionHparams & p, int64_t projection_dim
         list.linear(name(tensors::ffn_up), source + "mlp.fc1", p.n_ff, p.n_embd);
         list.linear(name(tensors::ffn_down), source + "mlp.fc2", p.n_embd, p.n_ff);
     }
+    list.in_block(-1, p.n_layer);
     list.norm(tensors::vision_post_ln, "vision_model.post_layernorm", p.n_embd);
     list.weight(tensors::vision_projection, "visual_projection", {projection_dim, p.n_embd});
 }
 
 std::string canonical(std::string name) {
+    // what torch.nn.DataParallel and wrappers around a model put before its names
+    for (const std::string prefix : {"module.", "model."}) {
+        if (name.compare(0, prefix.size(), prefix) == 0) name.erase(0, prefix.size());
+    }
     for (const std::string tower : {"text_model.roberta.", "vision_model."}) {
         const std::string plural = tower + "encoder.layers.";
         if (name.compare(0, plural.size(), plural) == 0) return tower + "encoder.layer." + name.substr(plural.size());
@@ -132,8 +144,9 @@ std::vector<size_t> match_tensors(const std::vector<TensorSpec> & specs, const W
     std::vector<size_t> found(specs.size(), none);
     for (size_t i = 0; i < source.tensors().size(); ++i) {
         const SourceTensor & tensor = source.tensors()[i];
-        if (is_ignored(tensor.name)) continue;
-        const auto at = wanted.find(canonical(tensor.name));
+        const std::string name = canonical(tensor.name);
+        if (is_ignored(name)) continue;
+        const auto at = wanted.find(name);
         if (at == wanted.end()) {
             fail(ErrorCode::model_format, source.file_of(i), ": the tensor '", tensor.name,
                  "' does not belong to the AltCLIP that config.json describes");

@@ -15,6 +15,10 @@ struct TensorSpec {
     std::string source_name;     // in the checkpoint, with "encoder.layer" for the blocks of both towers
     std::vector<int64_t> shape;  // in the checkpoint, slowest dimension first
     bool is_weight = false;      // carries the file's dtype; all else stays f32
+    bool is_outer = false;       // outside the blocks, or in the first or last of a tower
+
+    /// The one weight whose rows are padded to whole blocks.
+    bool is_patch_embedding() const { return shape.size() == 4; }
 
     /// ggml's shape, fastest dimension first: a vector, or rows of what the dimensions behind the first hold together.
     std::vector<int64_t> ne() const;
@@ -24,7 +28,8 @@ struct TensorSpec {
 std::vector<TensorSpec> model_tensors(const Hparams & hparams);
 
 /// For each spec the index of its tensor in `source`. All three families of key names are understood (blocks as
-/// encoder.layer.N or encoder.layers.N in either tower), the buffers of old checkpoints are skipped. Throws
+/// encoder.layer.N or encoder.layers.N in either tower), also behind "model." or "module."; the buffers of old
+/// checkpoints are skipped. Throws
 /// model_format naming the tensor where one is unknown, there twice, missing, of another shape or not of a
 /// floating-point type.
 std::vector<size_t> match_tensors(const std::vector<TensorSpec> & specs, const WeightSource & source);

@@ -19,10 +19,10 @@ public:
     TensorWriter(const WeightSource & source, AtomicFile & file, const AbortFlag & abort,
                  const std::function<void(uint64_t)> & on_progress);
 
-    /// Appends a tensor as `type`, by ggml's own quantiser, on all cores, a few MB at a time. Rows of quantised types
-    /// must be whole blocks. Throws model_format for values that are not finite or that `type` cannot hold, io and
-    /// aborted.
-    void write(const TensorSpec & spec, size_t source_index, ggml_type type);
+    /// Appends a tensor as `type` with rows of `n_row` values, by ggml's own quantiser, on all cores, a few MB at a
+    /// time. `n_row` must be whole blocks of `type`; what it has beyond the source's rows is zeros. Throws model_format
+    /// for values that are not finite or that `type` cannot hold, io and aborted.
+    void write(const TensorSpec & spec, size_t source_index, ggml_type type, int64_t n_row);
 
 private:
     struct Lane {
@@ -30,8 +30,16 @@ private:
         std::vector<uint8_t> bytes;
     };
 
-    void convert(const TensorSpec & spec, size_t source_index, ggml_type type, int64_t first, int64_t count,
-                 Lane & lane) const;
+    struct Target {
+        const TensorSpec & spec;
+        size_t source_index;
+        ggml_type type;
+        int64_t n_source_row;
+        int64_t n_row;
+    };
+
+    void convert(const Target & target, int64_t first_row, int64_t n_rows, Lane & lane) const;
+    void check(const Target & target, int64_t first, const float * values, int64_t count) const;
 
     const WeightSource & source_;
     AtomicFile & file_;

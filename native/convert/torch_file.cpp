@@ -1,6 +1,7 @@
 #include "convert/torch_file.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "convert/pickle.h"
@@ -13,6 +14,8 @@ namespace altclip {
 namespace {
 
 using Kind = PickleValue::Kind;
+
+constexpr size_t max_tensors = size_t{1} << 15;  // AltCLIP-m18 has 1,100
 
 struct Storage {
     const char * name;
@@ -55,9 +58,13 @@ public:
         pickle_ = read_pickle(bytes, path_);
         const PickleValue & root = pickle_[pickle_.root];
         if (root.kind != Kind::dict) broken("holds no state dict");
+        std::unordered_set<std::string_view> names;
         for (size_t i = 0; i < root.items.size(); i += 2) {
             const PickleValue & key = pickle_[root.items[i]];
             if (key.kind != Kind::text) broken("the state dict has a key that is not a string");
+            // a name recalled again and again would be copied each time
+            if (!names.insert(key.text).second) broken("the tensor '", key.text, "' stands there twice");
+            if (tensors_.size() == max_tensors) broken("holds more than ", max_tensors, " tensors");
             read_tensor(key.text, pickle_[root.items[i + 1]]);
         }
         pickle_ = {};
@@ -68,8 +75,16 @@ public:
     void read(size_t tensor, int64_t first, int64_t count, float * out) const override {
         const SourceType type = tensors_[tensor].type;
         const Layout & layout = layouts_[tensor];
-        if (layout.contiguous) return widen(type, layout.data + first * layout.element, count, out);
-        read_strided(type, layout, tensors_[tensor].shape, first, count, out);
+        const std::vector<int64_t> & shape = tensors_[tensor].shape;
+        if (layout.contiguous) {
+            const uint8_t * begin = layout.data + first * layout.element;
+            widen(type, begin, count, out);
+            return archive_.forget(begin, begin + count * layout.element);
+        }
+        read_strided(type, layout, shape, first, count, out);
+        int64_t last = 0;
+        for (size_t d = 0; d < shape.size(); ++d) last += (shape[d] - 1) * layout.strides[d];
+        archive_.forget(layout.data, layout.data + last * layout.element);
     }
 
 private:

@@ -19,6 +19,7 @@ constexpr size_t central_size = 46;
 constexpr size_t end_size = 22;
 constexpr size_t end64_size = 56;
 constexpr size_t locator64_size = 20;
+constexpr uint64_t max_entries = 1 << 16;
 constexpr uint16_t zip64_extra = 0x0001;
 constexpr uint32_t in_zip64 = 0xffffffff;  // the real number stands in the zip64 field
 
@@ -109,6 +110,10 @@ ZipArchive::Directory ZipArchive::find_directory() const {
 void ZipArchive::read_directory(const Directory & directory) {
     const uint8_t * at = bytes(directory.offset, directory.size, "the directory");
     uint64_t left = directory.size;
+    if (directory.n_entries > max_entries) {
+        fail(ErrorCode::model_format, path_, ": the zip archive claims ", directory.n_entries,
+             " entries, expected at most ", max_entries);
+    }
     const auto take = [&](size_t n) {
         if (n > left) fail(ErrorCode::model_format, path_, ": the directory of the zip archive is damaged");
         const uint8_t * taken = at;
@@ -135,7 +140,9 @@ void ZipArchive::read_directory(const Directory & directory) {
         constexpr uint16_t encrypted = 1;
         if (number<uint16_t>(record + 8) & encrypted || number<uint16_t>(record + 10) != 0) {
             fail(ErrorCode::unsupported, path_, ": the zip entry '", name,
-                 "' is compressed or encrypted, expected entries stored as torch.save writes them");
+                 "' is compressed or encrypted, expected entries stored as torch.save writes them; re-save the file in "
+                 "Python: "
+                 "torch.save(torch.load(path, weights_only=True), path)");
         }
         if (placement.size != placement.stored_size) {
             fail(ErrorCode::model_format, path_, ": the zip entry '", name, "' contradicts itself about its size");
@@ -144,6 +151,10 @@ void ZipArchive::read_directory(const Directory & directory) {
             fail(ErrorCode::model_format, path_, ": the zip archive has '", name, "' twice");
         }
     }
+}
+
+void ZipArchive::forget(const void * begin, const void * end) const {
+    file_.forget(begin, end);
 }
 
 std::string_view ZipArchive::read_entry(uint64_t local_header, uint64_t size, const std::string & name) const {

@@ -17,6 +17,9 @@ public:
     /// By name; the bytes are views into the mapping.
     const std::unordered_map<std::string, std::string_view> & entries() const { return entries_; }
 
+    /// As MappedFile's.
+    void forget(const void * begin, const void * end) const;
+
 private:
     struct Directory;
 

@@ -1,25 +1,20 @@
-// What both towers are made of, as ggml operators: linear, norm, attention, and the two kinds of transformer block.
+// The two kinds of transformer block, over whatever operators the execution has.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <vector>
 
-#include "graph/graph_builder.h"
-#include "graph/layout.h"
-#include "model/model.h"
+#include "graph/operators.h"
 
 namespace altclip {
 
-/// Matrices are [width, rows] in ggml's order, f32; a row is a token.
 class Blocks {
 public:
     /// `keep_attentions`: the probabilities of every block become outputs of the graph.
-    Blocks(GraphBuilder & builder, const Layout & layout, bool keep_attentions);
+    Blocks(GraphBuilder & builder, const Layout & layout, const Execution & execution, bool keep_attentions);
 
-    /// x W^T + bias, through `activation`, plus `residual`.
-    ggml_tensor * linear(ggml_tensor * x, const Linear & w, std::optional<Activation> activation = {},
-                         ggml_tensor * residual = nullptr);
-    ggml_tensor * norm(ggml_tensor * x, const Norm & w, float eps);
+    ggml_tensor * linear(ggml_tensor * x, const Linear & w) { return operators_->linear(x, w); }
+    ggml_tensor * norm(ggml_tensor * x, const Norm & w, float eps) { return operators_->norm(x, w, eps); }
     /// The rows of token 0, one a sequence.
     ggml_tensor * pooled(ggml_tensor * x);
 
@@ -34,13 +29,10 @@ public:
     static size_t max_nodes(int n_layer, size_t n_groups);
 
 private:
-    ggml_tensor * activate(ggml_tensor * x, Activation activation);
-    /// q: the rows of `x`, or of token 0 alone; k and v: all rows. Comes back in q's rows.
-    ggml_tensor * attention(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v, int n_head, bool pooled_only);
+    ggml_tensor * attention(const Qkv & qkv, int n_head, bool pooled_only);
 
-    GraphBuilder & builder_;
     ggml_context * ctx_;
-    const Layout & layout_;
+    std::unique_ptr<Operators> operators_;
     ggml_tensor * pooled_rows_;
     bool keep_attentions_;
     std::vector<std::vector<ggml_tensor *>> attentions_;

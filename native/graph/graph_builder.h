@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "ggml-cpp.h"
@@ -26,6 +27,14 @@ public:
 
     void upload() const;
 
+    /// A fresh T that lives as long as the graph: what a custom node's function works with.
+    template <typename T>
+    T * keep() {
+        const auto made = std::make_shared<T>();
+        kept_.push_back(made);
+        return made.get();
+    }
+
 private:
     struct Input {
         ggml_tensor * tensor;
@@ -35,6 +44,7 @@ private:
     ggml_context_ptr context_;
     ggml_cgraph * graph_ = nullptr;
     std::vector<Input> inputs_;
+    std::vector<std::shared_ptr<void>> kept_;
 };
 
 }  // namespace altclip

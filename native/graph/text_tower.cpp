@@ -3,9 +3,9 @@
 namespace altclip {
 
 TowerGraph build_text_tower(GraphBuilder & builder, const TextWeights & w, const TextHparams & p, const Layout & layout,
-                            const TextRows & rows, const Wanted & wanted) {
+                            const TextRows & rows, const Wanted & wanted, const Execution & execution) {
     ggml_context * ctx = builder.context();
-    Blocks blocks(builder, layout, wanted.attentions);
+    Blocks blocks(builder, layout, execution, wanted.attentions);
     TowerGraph out;
     const auto keep_hidden_state = [&](ggml_tensor * x) {
         if (wanted.hidden_states) out.hidden_states.push_back(builder.output(x));

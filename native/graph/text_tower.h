@@ -16,6 +16,6 @@ struct TextRows {
 
 /// Ids, positions and token types must be within the tables.
 TowerGraph build_text_tower(GraphBuilder & builder, const TextWeights & w, const TextHparams & p, const Layout & layout,
-                            const TextRows & rows, const Wanted & wanted);
+                            const TextRows & rows, const Wanted & wanted, const Execution & execution);
 
 }  // namespace altclip

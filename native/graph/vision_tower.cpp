@@ -10,7 +10,7 @@ ggml_tensor * embeddings(GraphBuilder & builder, Blocks & blocks, const VisionWe
     ggml_context * ctx = builder.context();
     const int64_t n_tokens = 1 + images.n_patches;
     ggml_tensor * patches =
-        builder.input(GGML_TYPE_F32, images.patches, p.n_patch_values(), images.n_images * images.n_patches);
+        builder.input(GGML_TYPE_F32, images.patches, w.patch_embd.weight->ne[0], images.n_images * images.n_patches);
     patches = ggml_reshape_3d(ctx, blocks.linear(patches, w.patch_embd), p.n_embd, images.n_patches, images.n_images);
     ggml_tensor * class_token = ggml_repeat_4d(ctx, w.class_embd, p.n_embd, 1, images.n_images, 1);
     ggml_tensor * positions =
@@ -22,8 +22,9 @@ ggml_tensor * embeddings(GraphBuilder & builder, Blocks & blocks, const VisionWe
 }  // namespace
 
 TowerGraph build_vision_tower(GraphBuilder & builder, const VisionWeights & w, const VisionHparams & p,
-                              const Layout & layout, const ImagePatches & images, const Wanted & wanted) {
-    Blocks blocks(builder, layout, wanted.attentions);
+                              const Layout & layout, const ImagePatches & images, const Wanted & wanted,
+                              const Execution & execution) {
+    Blocks blocks(builder, layout, execution, wanted.attentions);
     TowerGraph out;
     const auto keep_hidden_state = [&](ggml_tensor * x) {
         if (wanted.hidden_states) out.hidden_states.push_back(builder.output(x));

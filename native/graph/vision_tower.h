@@ -15,6 +15,7 @@ struct ImagePatches {
 };
 
 TowerGraph build_vision_tower(GraphBuilder & builder, const VisionWeights & w, const VisionHparams & p,
-                              const Layout & layout, const ImagePatches & images, const Wanted & wanted);
+                              const Layout & layout, const ImagePatches & images, const Wanted & wanted,
+                              const Execution & execution);
 
 }  // namespace altclip

@@ -68,6 +68,12 @@ MappedFile::~MappedFile() {
     if (data_ != nullptr) UnmapViewOfFile(data_);
 }
 
+void MappedFile::forget(const void * begin, const void * end) const {
+    const auto n = static_cast<const uint8_t *>(end) - static_cast<const uint8_t *>(begin);
+    // documented: unlocking pages that are not locked takes them out of the working set
+    if (n > 0) VirtualUnlock(const_cast<void *>(begin), static_cast<SIZE_T>(n));
+}
+
 #else
 
 namespace {
@@ -107,6 +113,13 @@ MappedFile::MappedFile(const std::string & path) {
 
 MappedFile::~MappedFile() {
     if (data_ != nullptr) munmap(const_cast<uint8_t *>(data_), size_);
+}
+
+void MappedFile::forget(const void * begin, const void * end) const {
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
+    const uintptr_t last = reinterpret_cast<uintptr_t>(end) / page * page;
+    if (first < last) madvise(reinterpret_cast<void *>(first), last - first, MADV_DONTNEED);
 }
 
 #endif

@@ -18,6 +18,9 @@ public:
 
     const uint8_t * data() const { return data_; }
     size_t size() const { return size_; }
+    /// Lets the system take back the memory of the pages that lie wholly in [begin, end); reading them again is allowed
+    /// and reads the file. Without it all that was ever read counts as this process's memory.
+    void forget(const void * begin, const void * end) const;
 
 private:
     const uint8_t * data_ = nullptr;

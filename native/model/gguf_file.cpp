@@ -12,6 +12,10 @@ namespace {
 
 constexpr uint32_t max_version = GGUF_VERSION;
 constexpr size_t max_name = GGML_MAX_NAME - 1;
+// A model has some 60 keys, 1,100 tensors and 250,002 tokens; each makes us hold several times its bytes in the file.
+constexpr uint64_t max_values = 1 << 16;
+constexpr uint64_t max_tensors = 1 << 16;
+constexpr uint64_t max_elements = 1 << 21;  // of an array that is copied
 
 /// Bytes of one element; 0 for types that have no fixed size or do not exist.
 size_t scalar_size(int32_t type) {
@@ -90,7 +94,8 @@ GgufFile::GgufFile(const std::string & path) : path_(path), file_(path) {
 
 void GgufFile::read_values(Reader & reader, uint64_t n_values) {
     constexpr uint64_t smallest = 8 + 4 + 1;  // an empty key, a type, one byte
-    if (n_values > reader.left() / smallest) fail(ErrorCode::model_format, path_, ": claims ", n_values, " keys");
+    if (n_values > max_values || n_values > reader.left() / smallest)
+        fail(ErrorCode::model_format, path_, ": claims ", n_values, " keys");
     values_.reserve(static_cast<size_t>(n_values));
     for (uint64_t i = 0; i < n_values; ++i) {
         const std::string_view key = reader.string("a key");
@@ -121,7 +126,8 @@ void GgufFile::read_values(Reader & reader, uint64_t n_values) {
 
 void GgufFile::read_tensors(Reader & reader, uint64_t n_tensors) {
     constexpr uint64_t smallest = 8 + 4 + 8 + 4 + 8;  // an empty name, one dimension, type, offset
-    if (n_tensors > reader.left() / smallest) fail(ErrorCode::model_format, path_, ": claims ", n_tensors, " tensors");
+    if (n_tensors > max_tensors || n_tensors > reader.left() / smallest)
+        fail(ErrorCode::model_format, path_, ": claims ", n_tensors, " tensors");
     const uint64_t alignment =
         has(GGUF_KEY_GENERAL_ALIGNMENT) ? u32(GGUF_KEY_GENERAL_ALIGNMENT) : GGUF_DEFAULT_ALIGNMENT;
     if (alignment < 32 || alignment > 4096 || (alignment & (alignment - 1)) != 0) {
@@ -193,6 +199,11 @@ const GgufFile::Value & GgufFile::value(std::string_view key, int32_t type, bool
     if (found.type != type || found.is_array != is_array) {
         fail(ErrorCode::model_format, path_, ": the key '", key, "' is of type ", type_text(found.type, found.is_array),
              ", expected ", type_text(type, is_array));
+    }
+    // bytes() hands out a view, which costs nothing
+    if (is_array && type != GGUF_TYPE_UINT8 && found.count > max_elements) {
+        fail(ErrorCode::model_format, path_, ": the key '", key, "' has ", found.count, " elements, expected at most ",
+             max_elements);
     }
     return found;
 }

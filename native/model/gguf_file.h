@@ -31,6 +31,8 @@ public:
     const std::string & path() const { return path_; }
     const uint8_t * data() const { return file_.data(); }  // the whole mapping
     size_t size() const { return file_.size(); }
+    /// As MappedFile::forget: the part's memory goes back to the system until it is read again.
+    void forget(const void * begin, const void * end) const { file_.forget(begin, end); }
     bool has(std::string_view key) const { return values_.count(key) != 0; }
 
     // Typed values. A missing key or another type throws model_format naming file, key and what was expected.

@@ -7,14 +7,12 @@
 
 #include "error.h"
 #include "ggml-cpu.h"
+#include "model/file_type.h"
 #include "model/names.h"
 
 namespace altclip {
 
 namespace {
-
-constexpr ggml_type weight_types[] = {GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0,
-                                      GGML_TYPE_Q6_K, GGML_TYPE_Q5_K, GGML_TYPE_Q4_K, GGML_TYPE_Q4_0};
 
 using Shape = std::initializer_list<int64_t>;  // ggml's order
 
@@ -36,6 +34,11 @@ public:
 
     Linear linear(const std::string & name, int64_t n_in, int64_t n_out, bool with_bias = true) {
         return {weight(name, {n_in, n_out}), with_bias ? f32(tensors::bias(name), {n_out}) : nullptr};
+    }
+    /// The patch convolution as a matrix: rows of `n_in` values and as many zeros as the file's type needs.
+    Linear patches(const std::string & name, int64_t n_in, int64_t n_out) {
+        const GgufTensor * found = file_.find(tensors::weight(name));
+        return linear(name, found ? padded_row(n_in, found->type) : n_in, n_out, false);
     }
     Norm norm(const std::string & name, int64_t n) {
         return {f32(tensors::weight(name), {n}), f32(tensors::bias(name), {n})};
@@ -69,9 +72,7 @@ private:
                  shape_text(found->ne.data(), static_cast<size_t>(found->n_dims)), ", expected ",
                  shape_text(shape.begin(), shape.size()));
         }
-        const bool known =
-            std::find(std::begin(weight_types), std::end(weight_types), found->type) != std::end(weight_types);
-        if (is_weight ? !known : found->type != GGML_TYPE_F32) {
+        if (is_weight ? !is_weight_type(found->type) : found->type != GGML_TYPE_F32) {
             fail(ErrorCode::model_format, file_.path(), ": the tensor '", name, "' is of type ",
                  ggml_type_name(found->type), ", expected ",
                  is_weight ? "f32, f16, bf16, q8_0, q6_K, q5_K, q4_K or q4_0" : "f32");
@@ -108,7 +109,7 @@ TextWeights read_text(WeightReader & reader, const TextHparams & p, int64_t proj
 VisionWeights read_vision(WeightReader & reader, const VisionHparams & p, int64_t projection_dim) {
     VisionWeights w;
     w.class_embd = reader.f32(tensors::vision_class_embd, {p.n_embd});
-    w.patch_embd = reader.linear(tensors::vision_patch_embd, p.n_patch_values(), p.n_embd, false);
+    w.patch_embd = reader.patches(tensors::vision_patch_embd, p.n_patch_values(), p.n_embd);
     w.position_embd = reader.f32(tensors::weight(tensors::vision_position_embd), {p.n_embd, p.n_positions()});
     w.pre_ln = reader.norm(tensors::vision_pre_ln, p.n_embd);
     w.blocks = reader.blocks(tensors::vision, p);
@@ -120,17 +121,8 @@ VisionWeights read_vision(WeightReader & reader, const VisionHparams & p, int64_
 }  // namespace
 
 std::string file_dtype(const GgufFile & file) {
-    switch (file.u32(keys::file_type)) {  // llama.cpp's llama_ftype
-        case 0: return "f32";
-        case 1: return "f16";
-        case 2: return "q4_0";
-        case 7: return "q8_0";
-        case 15: return "q4_k";
-        case 17: return "q5_k";
-        case 18: return "q6_k";
-        case 32: return "bf16";
-        default: return "unknown";
-    }
+    const FileType * type = find_file_type(file.u32(keys::file_type));
+    return type ? type->name : "unknown";
 }
 
 Model load_model(const std::string & path, const LoadOptions & options) {
@@ -145,7 +137,8 @@ Model load_model(const std::string & path, const LoadOptions & options) {
         if (!wanted) {
             hparams.reset();
         } else if (!hparams) {
-            fail(ErrorCode::invalid_argument, path, ": the file has no ", tower, " tower");
+            fail(ErrorCode::invalid_argument, path, ": the file has no ", tower,
+                 " tower: it was written for the other one alone, which AltCLIPTextModel or AltCLIPVisionModel loads");
         }
     };
     choose(model.hparams.text, options.text, "text");

@@ -42,8 +42,9 @@ struct TextWeights {
 };
 
 struct VisionWeights {
-    ggml_tensor * class_embd = nullptr;     // [n_embd]
-    Linear patch_embd;                      // [n_channels * patch * patch, n_embd]: channel slowest, column fastest
+    ggml_tensor * class_embd = nullptr;  // [n_embd]
+    Linear patch_embd;  // [n_channels * patch * patch + zeros up to a whole block, n_embd]: channel slowest, column
+                        // fastest
     ggml_tensor * position_embd = nullptr;  // [n_embd, n_positions]
     Norm pre_ln;
     std::vector<BlockWeights> blocks;
@@ -64,7 +65,7 @@ struct Model {
     std::optional<VisionWeights> vision;
     float logit_scale = 0.0f;  // natural logarithm, the trained value
     std::string name;          // general.name
-    std::string dtype;         // general.file_type as "f32", "f16", "bf16", "q8_0", ...
+    std::string dtype;         // general.file_type as a name of file_types()
     std::string path;
     uint64_t n_bytes = 0;  // of the loaded towers' weights
 
@@ -73,7 +74,7 @@ struct Model {
     ggml_backend_buffer_ptr buffer;
 };
 
-/// general.file_type as transformers.js names a dtype ("f32", "q8_0", ...); "unknown" for a number of no known type.
+/// general.file_type as one of file_types(); "unknown" for a number of no known type.
 std::string file_dtype(const GgufFile & file);
 
 /// Maps a GGUF file and checks every key, tensor name, shape, type and offset before use.

@@ -1,37 +1,38 @@
 #include "runtime/compute.h"
 
+#include <cstdlib>
+#include <string>
+
 #include "error.h"
 #include "ggml-alloc.h"
 #include "ggml-backend.h"
+#include "kernels/kernels.h"
 #include "runtime/machine.h"
 
 namespace altclip {
 
 namespace {
 
-/// A graph that cannot fit must fail here: the system would grant the pages and kill the process when they are touched.
-void check_memory(ggml_cgraph * graph) {
-    const uint64_t limit = total_memory() / 4 * 3;
-    uint64_t n_bytes = 0;  // without any reuse: more than what the allocator will take
+void check_graph_memory(ggml_cgraph * graph) {
+    double n_bytes = 0;  // without any reuse: more than what the allocator will take
     for (int i = 0; i < ggml_graph_n_nodes(graph); ++i) {
         const ggml_tensor * node = ggml_graph_node(graph, i);
-        if (!node->view_src) n_bytes += ggml_nbytes(node);
+        if (!node->view_src) n_bytes += static_cast<double>(ggml_nbytes(node));
     }
-    if (n_bytes <= limit) return;
+    constexpr double not_worth_measuring = 1 << 30;
+    if (n_bytes <= not_worth_measuring) return;
     // measuring leaves an allocator believing that it has what it measured: use another one
     const ggml_gallocr_ptr measure(ggml_gallocr_new(ggml_backend_cpu_buffer_type()));
     size_t n_needed = 0;
     ggml_gallocr_reserve_n_size(measure.get(), graph, nullptr, nullptr, &n_needed);
-    if (n_needed > limit) {
-        fail(ErrorCode::out_of_memory, "this input needs ", n_needed >> 20, " MB of work memory, at most ", limit >> 20,
-             " MB are allowed on this machine; pass smaller pictures or ask for fewer outputs");
-    }
+    check_memory(static_cast<double>(n_needed), "the computation of this input");
 }
 
 }  // namespace
 
 Compute::Compute(int n_threads) {
     require_cpu();
+    execution_.n_threads = n_threads;
     ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
     params.poll = 0;  // idle threads sleep
     threadpool_.reset(ggml_threadpool_new(&params));
@@ -42,14 +43,22 @@ Compute::Compute(int n_threads) {
     allocator_.reset(ggml_gallocr_new(ggml_backend_cpu_buffer_type()));
 }
 
+void Compute::pack(const Model & model, const AbortFlag & abort) {
+    const char * kernels = std::getenv("ALTCLIP_KERNELS");
+    if (kernels && std::string(kernels) == "ggml") return;
+    execution_.kernels = &kernel_table(best_isa());
+    packed_ = std::make_unique<PackedWeights>(model, execution_.n_threads, abort);
+    execution_.packed = packed_.get();
+}
+
 void Compute::reserve(const GraphBuilder & builder) {
-    check_memory(builder.graph());
+    check_graph_memory(builder.graph());
     if (!ggml_gallocr_reserve(allocator_.get(), builder.graph()))
         fail(ErrorCode::out_of_memory, "no memory for the work buffer");
 }
 
 void Compute::run(const GraphBuilder & builder, const std::function<bool()> & aborted) {
-    check_memory(builder.graph());
+    check_graph_memory(builder.graph());
     if (!ggml_gallocr_alloc_graph(allocator_.get(), builder.graph())) {
         fail(ErrorCode::out_of_memory, "no memory for the work buffer of this input");
     }

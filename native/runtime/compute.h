@@ -1,4 +1,4 @@
-// The CPU backend: threads, one reserved work buffer, and the run of a graph.
+// The CPU backend: threads, packed weights, one reserved work buffer, and the run of a graph.
 #pragma once
 
 #include <cstddef>
@@ -8,13 +8,20 @@
 
 #include "ggml-cpp.h"
 #include "ggml-cpu.h"
-#include "graph/graph_builder.h"
+#include "graph/operators.h"
+#include "graph/packed_weights.h"
 
 namespace altclip {
 
 class Compute {
 public:
     explicit Compute(int n_threads);
+
+    /// Puts the model's weights into the order of our own kernels, which graphs use from then on. Does nothing where
+    /// the environment variable ALTCLIP_KERNELS is "ggml": then all operators are ggml's. Throws invalid_argument
+    /// (ALTCLIP_ISA names nothing this machine has), aborted, std::bad_alloc.
+    void pack(const Model & model, const AbortFlag & abort);
+    const Execution & execution() const { return execution_; }
 
     /// Metadata memory for GraphBuilder, reused from graph to graph.
     std::vector<std::byte> & metadata() { return metadata_; }
@@ -38,6 +45,8 @@ private:
     ggml_backend_ptr backend_;
     ggml_gallocr_ptr allocator_;
     std::vector<std::byte> metadata_;
+    std::unique_ptr<PackedWeights> packed_;
+    Execution execution_;
 };
 
 }  // namespace altclip

@@ -35,11 +35,12 @@ int64_t n_tokens(const Job & job, const Hparams & hparams) {
 
 }  // namespace
 
-Engine::Engine(Model model, int n_threads)
+Engine::Engine(Model model, int n_threads, const AbortFlag & abort)
     : hparams_(model.hparams),
       n_threads_(n_threads > 0 ? n_threads : n_physical_cores()),
       model_(std::make_unique<Model>(std::move(model))),
       compute_(std::make_unique<Compute>(n_threads_)) {
+    compute_->pack(*model_, abort);
     if (model_->text) reserve_text(*model_, *compute_);
     if (model_->vision) reserve_image(*model_, *compute_);
     thread_ = std::thread([this] { run(); });

@@ -16,8 +16,9 @@ namespace altclip {
 
 class Engine {
 public:
-    /// `n_threads` 0: one a physical core. Throws out_of_memory, unsupported.
-    Engine(Model model, int n_threads);
+    /// `n_threads` 0: one a physical core. Packs the weights for the kernels. Throws out_of_memory, unsupported,
+    /// aborted.
+    Engine(Model model, int n_threads, const AbortFlag & abort = {});
     ~Engine();
 
     const Hparams & hparams() const { return hparams_; }

@@ -2,6 +2,7 @@
 
 #include "graph/position_interpolation.h"
 #include "graph/vision_tower.h"
+#include "runtime/machine.h"
 #include "runtime/tower_runner.h"
 
 namespace altclip {
@@ -20,14 +21,15 @@ Layout layout_of(int64_t n_images, int64_t n_tokens) {
 }
 
 /// Cuts a picture into patches, row by row, each [n_channels][patch][patch]; pixels beyond the last whole patch are
-/// left out.
-void write_patches(const ImageInput & input, int64_t image, int64_t patch, float * target) {
+/// left out. `n_row`: values of a patch with the zeros behind it, which `target` holds already.
+void write_patches(const ImageInput & input, int64_t image, int64_t patch, int64_t n_row, float * target) {
     const float * pixels = input.pixel_values.data() + image * input.n_channels * input.height * input.width;
     for (int64_t y = 0; y + patch <= input.height; y += patch) {
-        for (int64_t x = 0; x + patch <= input.width; x += patch) {
+        for (int64_t x = 0; x + patch <= input.width; x += patch, target += n_row) {
+            float * at = target;
             for (int64_t c = 0; c < input.n_channels; ++c) {
-                for (int64_t row = 0; row < patch; ++row, target += patch) {
-                    std::copy_n(pixels + (c * input.height + y + row) * input.width + x, patch, target);
+                for (int64_t row = 0; row < patch; ++row, at += patch) {
+                    std::copy_n(pixels + (c * input.height + y + row) * input.width + x, patch, at);
                 }
             }
         }
@@ -46,6 +48,9 @@ void allocate_output(Job & job, const Model & model, int64_t n_tokens) {
     if (job.wanted.hidden_states)
         out.hidden_states.assign(static_cast<size_t>(p.n_layer) + 1, std::vector<float>(n * tokens * n_embd));
     if (job.wanted.attentions) {
+        const double n_weights =
+            static_cast<double>(n) * p.n_head * static_cast<double>(tokens) * static_cast<double>(tokens);
+        check_memory(n_weights * p.n_layer * sizeof(float), "the attentions of this input");
         out.attentions.assign(static_cast<size_t>(p.n_layer),
                               std::vector<float>(n * static_cast<size_t>(p.n_head) * tokens * tokens));
     }
@@ -89,17 +94,19 @@ void run_image_jobs(const Model & model, Compute & compute, const std::vector<Jo
             all.begin() + static_cast<std::ptrdiff_t>(begin),
             all.begin() + static_cast<std::ptrdiff_t>(std::min(begin + n_batch, all.size())));
         const auto n_images = static_cast<int64_t>(images.size());
-        const int64_t n_values = n_patches * p.n_patch_values();
+        const int64_t n_row = model.vision->patch_embd.weight->ne[0];
+        const int64_t n_values = n_patches * n_row;
         patches.resize(static_cast<size_t>(n_images * n_values));
         for (int64_t i = 0; i < n_images; ++i) {
             const Image & image = images[static_cast<size_t>(i)];
-            write_patches(image.job->image(), image.index, p.patch_size, patches.data() + i * n_values);
+            write_patches(image.job->image(), image.index, p.patch_size, n_row, patches.data() + i * n_values);
         }
 
         const Layout layout = layout_of(n_images, n_tokens);
         const ImagePatches input{patches.data(), positions.empty() ? nullptr : positions.data(), n_images, n_patches};
         GraphBuilder builder(compute.metadata(), Blocks::max_nodes(p.n_layer, 1));
-        const TowerGraph graph = build_vision_tower(builder, *model.vision, p, layout, input, wanted);
+        const TowerGraph graph =
+            build_vision_tower(builder, *model.vision, p, layout, input, wanted, compute.execution());
         compute.run(builder, aborted);
         if (wanted.last_hidden_state)
             scatter(
@@ -128,7 +135,8 @@ void reserve_image(const Model & model, Compute & compute) {
     Wanted wanted;
     wanted.features = true;
     GraphBuilder builder(compute.metadata(), Blocks::max_nodes(p.n_layer, 1));
-    build_vision_tower(builder, *model.vision, p, layout, {nullptr, nullptr, n_images, p.n_positions() - 1}, wanted);
+    build_vision_tower(builder, *model.vision, p, layout, {nullptr, nullptr, n_images, p.n_positions() - 1}, wanted,
+                       compute.execution());
     compute.reserve(builder);
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/machine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -9,6 +10,7 @@
 #include "error.h"
 #include "ggml-cpu.h"
 #include "ggml.h"
+#include "kernels/isa.h"
 
 #ifdef _WIN32
 #define NOMINMAX
@@ -21,6 +23,22 @@
 #endif
 
 namespace altclip {
+
+namespace {
+
+/// Bytes of physical memory.
+uint64_t total_memory() {
+#ifdef _WIN32
+    MEMORYSTATUSEX status;
+    status.dwLength = sizeof(status);
+    return GlobalMemoryStatusEx(&status) ? status.ullTotalPhys : UINT64_MAX;
+#else
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) : UINT64_MAX;
+#endif
+}
+
+}  // namespace
 
 int n_physical_cores() {
     const int n_logical = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -44,15 +62,13 @@ int n_physical_cores() {
 #endif
 }
 
-uint64_t total_memory() {
-#ifdef _WIN32
-    MEMORYSTATUSEX status;
-    status.dwLength = sizeof(status);
-    return GlobalMemoryStatusEx(&status) ? status.ullTotalPhys : UINT64_MAX;
-#else
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) : UINT64_MAX;
-#endif
+void check_memory(double n_bytes, const char * what) {
+    const double limit = static_cast<double>(total_memory()) * 0.75;
+    if (n_bytes <= limit) return;
+    constexpr double mb = 1 << 20;
+    fail(ErrorCode::out_of_memory, what, " needs ", std::llround(n_bytes / mb), " MB of memory, at most ",
+         std::llround(limit / mb),
+         " MB are allowed on this machine; pass smaller batches or pictures, or ask for fewer outputs");
 }
 
 void require_cpu() {
@@ -81,7 +97,7 @@ std::string system_info() {
     for (const auto & [name, present] : features) {
         if (present) text += std::string(" ") + name;
     }
-    return text;
+    return text + ", kernels " + isa_name(best_isa());
 }
 
 }  // namespace altclip

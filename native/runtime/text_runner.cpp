@@ -2,6 +2,7 @@
 #include <tuple>
 
 #include "graph/text_tower.h"
+#include "runtime/machine.h"
 #include "runtime/tower_runner.h"
 
 namespace altclip {
@@ -158,6 +159,9 @@ void allocate_output(Job & job, const Model & model) {
                                  std::vector<float>(n * columns * static_cast<size_t>(p.n_embd)));
     }
     if (job.wanted.attentions) {
+        const double n_weights =
+            static_cast<double>(n) * p.n_head * static_cast<double>(columns) * static_cast<double>(columns);
+        check_memory(n_weights * p.n_layer * sizeof(float), "the attentions of this input");
         out.attentions.assign(static_cast<size_t>(p.n_layer),
                               std::vector<float>(n * static_cast<size_t>(p.n_head) * columns * columns));
     }
@@ -167,7 +171,8 @@ void run_batch(const Model & model, Compute & compute, const Batch & batch, cons
                const Aborted & aborted) {
     const TextHparams & p = *model.hparams.text;
     GraphBuilder builder(compute.metadata(), Blocks::max_nodes(p.n_layer, batch.layout().groups.size()));
-    const TowerGraph graph = build_text_tower(builder, *model.text, p, batch.layout(), batch.rows(), wanted);
+    const TowerGraph graph =
+        build_text_tower(builder, *model.text, p, batch.layout(), batch.rows(), wanted, compute.execution());
     compute.run(builder, aborted);
     if (wanted.last_hidden_state)
         batch.scatter_rows(
@@ -214,7 +219,7 @@ void reserve_text(const Model & model, Compute & compute) {
     Wanted wanted;
     wanted.features = true;
     GraphBuilder builder(compute.metadata(), Blocks::max_nodes(p.n_layer, 1));
-    build_text_tower(builder, *model.text, p, layout, {}, wanted);
+    build_text_tower(builder, *model.text, p, layout, {}, wanted, compute.execution());
     compute.reserve(builder);
 }
 

@@ -15,6 +15,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int max_depth = 32;
+constexpr size_t max_bytes = size_t{32} << 20;  // XLM-RoBERTa's has 9 to 17 MB
+constexpr size_t max_values = size_t{1} << 18;  // beside the vocabulary: as a tree, text grows up to 50 times
 
 class TokenizerJson {
 public:
@@ -62,8 +64,14 @@ private:
     /// The document without model.vocab, whose entries go into the builder as they are read: as a tree they would take
     /// a hundred MB.
     json parse(const char * begin, const char * end) {
+        if (static_cast<size_t>(end - begin) > max_bytes) {
+            damaged("has ", end - begin, " bytes, expected at most ", max_bytes);
+        }
         std::string section, key;  // keys of the first two levels
+        size_t n_values = 0;
         const auto take = [&](int depth, json::parse_event_t event, json & value) {
+            const bool in_vocabulary = section == "model" && key == "vocab" && depth >= 3;
+            if (!in_vocabulary && ++n_values > max_values) damaged("holds more than ", max_values, " values");
             if (depth > max_depth) damaged("is nested more than ", max_depth, " deep");
             if (event == json::parse_event_t::key && depth == 1) section = value.get<std::string>();
             if (event == json::parse_event_t::key && depth == 2) key = value.get<std::string>();

@@ -24,8 +24,17 @@ std::optional<int32_t> model_max_length(const std::string & path) {
     } catch (const Error &) {
         return std::nullopt;  // optional beside a tokenizer
     }
+    constexpr int max_depth = 32;  // nlohmann's dump() below recurses
+    constexpr size_t max_bytes = size_t{1} << 20;
+    if (file.size() > max_bytes) fail(ErrorCode::model_format, path, ": ", file.size(), " bytes, expected a few KB");
+    bool too_deep = false;
+    const auto check_depth = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json &) {
+        too_deep = too_deep || depth > max_depth;
+        return !too_deep;
+    };
     const auto * begin = reinterpret_cast<const char *>(file.data());
-    const nlohmann::json config = nlohmann::json::parse(begin, begin + file.size(), nullptr, false);
+    const nlohmann::json config = nlohmann::json::parse(begin, begin + file.size(), check_depth, false);
+    if (too_deep) fail(ErrorCode::model_format, path, ": nested deeper than ", max_depth, " levels");
     if (!config.is_object()) fail(ErrorCode::model_format, path, ": not a JSON object");
     const auto found = config.find("model_max_length");
     if (found == config.end() || found->is_null()) return std::nullopt;

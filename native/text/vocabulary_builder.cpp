@@ -12,7 +12,6 @@ namespace {
 
 // SentencePiece's trainer allows 512 characters; the limit bounds what one position of a text can cost.
 constexpr size_t max_token_bytes = 2048;
-constexpr size_t max_tokens = 1 << 24;
 
 struct Storage {
     std::string bytes;
@@ -22,6 +21,7 @@ struct Storage {
 }  // namespace
 
 void VocabularyBuilder::add(std::string_view token, float score, TokenType type) {
+    if (ends_.size() == max_tokens) fail(ErrorCode::model_format, "a vocabulary of more than ", max_tokens, " tokens");
     bytes_ += token;
     ends_.push_back(bytes_.size());
     scores_.push_back(score);

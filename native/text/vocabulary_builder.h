@@ -9,8 +9,11 @@
 
 namespace altclip {
 
+constexpr size_t max_tokens = size_t{1} << 20;  // XLM-RoBERTa has 250,002; what each takes is several times its text
+
 class VocabularyBuilder {
 public:
+    /// Throws model_format beyond max_tokens.
     void add(std::string_view token, float score, TokenType type);
     void set_charsmap(std::string charsmap) { charsmap_ = std::move(charsmap); }
     void set_type(size_t id, TokenType type) { types_[id] = type; }

@@ -9,8 +9,11 @@
 #include "check.h"
 #include "convert/config.h"
 #include "convert/random_weights.h"
+#include "convert/stored_type.h"
 #include "convert/tensor_map.h"
+#include "model/file_type.h"
 #include "model/gguf_file.h"
+#include "model/model.h"
 #include "model/names.h"
 #include "test_convert_support.h"
 
@@ -102,6 +105,101 @@ TEST("every golden folder converts in its own type") {
     CHECK(tiny.find("t.blk.1.ffn_down.weight")->ne[0] == 128);
     CHECK(tiny.find("v.patch_embd.weight")->ne[0] == 192);
     CHECK(!tiny.find("v.patch_embd.bias"));
+}
+
+TEST("every dtype holds what ggml's own quantiser makes of a whole tensor") {
+    const TemporaryFolder folder;
+    const std::string source = support::fixture("models/tiny-e2e");  // patches of 588 values
+    convert(source, folder.file("f32.gguf"), "f32");
+    const GgufFile whole(folder.file("f32.gguf"));
+    for (const FileType & dtype : file_types()) {
+        convert(source, folder.file("q.gguf"), dtype.name);
+        const GgufFile file(folder.file("q.gguf"));
+        CHECK(file_dtype(file) == dtype.name);
+        for (const GgufTensor & tensor : file.tensors()) {
+            const GgufTensor & from = *whole.find(tensor.name);
+            const int64_t n_from = from.ne[0], n_to = tensor.ne[0], n_rows = tensor.ne[1];
+            CHECK(n_to == n_from || (tensor.name == "v.patch_embd.weight" && n_to == padded_row(588, tensor.type)));
+            std::vector<float> values(static_cast<size_t>(n_to * n_rows));
+            for (int64_t row = 0; row < n_rows; ++row) {
+                std::memcpy(values.data() + row * n_to, from.data + static_cast<size_t>(row * n_from) * sizeof(float),
+                            static_cast<size_t>(n_from) * sizeof(float));
+            }
+            std::string expected(tensor.n_bytes, '\0');
+            ggml_quantize_chunk(tensor.type, values.data(), expected.data(), 0, n_rows, n_to, nullptr);
+            CHECK(bytes_of(tensor) == expected);
+        }
+        LoadOptions options;
+        CHECK(load_model(folder.file("q.gguf"), options).dtype == dtype.name);
+    }
+}
+
+TEST("a mix keeps its finer type outside the blocks and in the first and last") {
+    const TensorSpec inner{"v.blk.1.attn_q.weight", "", {256, 256}, true, false};
+    const TensorSpec outer{"v.blk.0.attn_q.weight", "", {256, 256}, true, true};
+    const TensorSpec narrow{"v.blk.1.attn_q.weight", "", {256, 96}, true, false};
+    const TensorSpec odd{"v.blk.1.attn_q.weight", "", {256, 80}, true, false};
+    const FileType & mix = *find_file_type("q4_k_m");
+    CHECK(stored_type(inner, mix) == GGML_TYPE_Q4_K && stored_type(outer, mix) == GGML_TYPE_Q6_K);
+    CHECK(stored_type(narrow, mix) == GGML_TYPE_Q8_0 && stored_type(odd, mix) == GGML_TYPE_F16);
+    const TensorSpec patches{"v.patch_embd.weight", "", {1280, 3, 14, 14}, true, true};
+    CHECK(stored_row(patches, GGML_TYPE_Q8_0) == 608 && stored_row(patches, GGML_TYPE_Q6_K) == 768);
+    const std::vector<TensorSpec> all = model_tensors(read_config(support::fixture("models/tiny/config.json")).hparams);
+    for (const TensorSpec & spec : all) {
+        const bool inside = spec.name.find("v.blk.1.") == 0;  // of three; the text tower has two
+        CHECK(spec.is_outer == !inside);
+    }
+}
+
+TEST("one tower alone") {
+    const TemporaryFolder folder;
+    ConvertOptions options;
+    options.source = support::fixture("models/tiny-e2e");
+    const auto convert_tower = [&](const char * tower) {
+        options.tower = tower;
+        options.output = folder.file(tower);
+        convert_model(options);
+        return GgufFile(options.output);
+    };
+    const auto load = [&](const char * file, bool text, bool vision) {
+        LoadOptions load_options;
+        load_options.text = text;
+        load_options.vision = vision;
+        load_model(folder.file(file), load_options);
+    };
+    const GgufFile text = convert_tower("text");
+    CHECK(text.find("t.projection.weight") && text.find(tensors::logit_scale) && text.has(keys::tokenizer_tokens));
+    CHECK(!text.find("v.projection.weight") && !text.has(keys::image_mean));
+    load("text", true, false);
+    CHECK_ERROR(invalid_argument, "no vision tower: it was written for the other one alone", load("text", true, true));
+    const GgufFile vision = convert_tower("vision");
+    CHECK(vision.find("v.projection.weight") && vision.has(keys::image_mean));
+    CHECK(!vision.find("t.projection.weight") && !vision.has(keys::tokenizer_tokens));
+    load("vision", false, true);
+    CHECK_ERROR(invalid_argument, "tower: 'both', expected text or vision", convert_tower("both"));
+}
+
+TEST("names behind the prefix of a wrapper are understood") {
+    const Hparams hparams = read_config(support::fixture("models/tiny/config.json")).hparams;
+    const std::vector<TensorSpec> specs = model_tensors(hparams);
+    class Wrapped : public WeightSource {
+    public:
+        explicit Wrapped(const std::vector<TensorSpec> & specs) {
+            for (const TensorSpec & spec : specs) {
+                tensors_.push_back({"module.model." + spec.source_name, SourceType::f32, "F32", spec.shape});
+            }
+            const std::string buffer = "module.model.text_model.roberta.embeddings.position_ids";
+            tensors_.push_back({buffer, SourceType::other, "I64", {1, 514}});
+        }
+        const std::vector<SourceTensor> & tensors() const override { return tensors_; }
+        void read(size_t, int64_t, int64_t, float *) const override {}
+        const std::string & file_of(size_t) const override { return tensors_[0].name; }
+
+    private:
+        std::vector<SourceTensor> tensors_;
+    };
+    const std::vector<size_t> found = match_tensors(specs, Wrapped(specs));
+    for (size_t i = 0; i < found.size(); ++i) CHECK(found[i] == i);
 }
 
 TEST("weights carry the dtype, the rest stays f32; rows that are no whole blocks become f16") {
@@ -201,7 +299,8 @@ TEST("folders, dtypes and targets that are wrong") {
     const std::string tiny = support::fixture("models/tiny");
     CHECK_ERROR(io, "no such folder", convert(folder.file("missing"), folder.file("out")));
     CHECK_ERROR(io, "config.json: cannot be read", convert(folder.path(), folder.file("out")));
-    CHECK_ERROR(invalid_argument, "expected auto, f32, f16, bf16 or q8_0", convert(tiny, folder.file("out"), "q3"));
+    CHECK_ERROR(invalid_argument, "expected auto, f32, f16, bf16, q8_0, q6_k, q5_k_m, q5_k, q4_k_m, q4_k, q4_0",
+                convert(tiny, folder.file("out"), "q3"));
     CHECK_ERROR(io, "cannot be written", convert(tiny, folder.file("no/out.gguf")));
     CHECK_ERROR(io, "it is a folder", convert(tiny, folder.path()));
     CHECK(folder.n_files() == 0);

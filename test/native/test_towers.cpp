@@ -232,11 +232,11 @@ TEST("one tower alone") {
 TEST("a picture too large for the machine's memory is an error, not the end of the process") {
     Engine engine(load_f32("tiny", false, true), 1);
     Wanted wanted;
-    wanted.features = true;
+    wanted.attentions = true;
     const int64_t side = 8 * 400;
     ImageInput input{1, 3, side, side, std::vector<float>(static_cast<size_t>(3 * side * side)), true};
-    CHECK_ERROR(out_of_memory, "MB of work memory", run(engine, std::move(input), wanted));
-    CHECK(run(engine, ImageInput{1, 3, 32, 32, std::vector<float>(3072), false}, wanted).features.size() == 40);
+    CHECK_ERROR(out_of_memory, "MB of memory", run(engine, std::move(input), wanted));
+    CHECK(run(engine, ImageInput{1, 3, 32, 32, std::vector<float>(3072), false}, wanted).attentions.size() == 3);
 }
 
 TEST("abort before and during work; dispose with work waiting") {

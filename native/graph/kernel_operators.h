@@ -1,0 +1,37 @@
+// Operators over our own CPU kernels: custom nodes of a ggml graph with bias, activation and residual fused,
+// activations packed once for all products that read them.
+#pragma once
+
+#include <initializer_list>
+#include <map>
+#include <utility>
+
+#include "graph/operators.h"
+#include "kernels/linear.h"
+
+namespace altclip {
+
+class KernelOperators final : public Operators {
+public:
+    KernelOperators(GraphBuilder & builder, const Layout & layout, const Execution & execution)
+        : Operators(builder, layout), execution_(execution) {}
+
+    ggml_tensor * linear(ggml_tensor * x, const Linear & w, std::optional<Activation> activation,
+                         ggml_tensor * residual) override;
+    ggml_tensor * norm(ggml_tensor * x, const Norm & w, float eps) override;
+    Qkv project(ggml_tensor * x_query, ggml_tensor * x, const BlockWeights & w) override;
+    ggml_tensor * attention(const Qkv & qkv, int n_head, bool pooled_only,
+                            std::vector<ggml_tensor *> * probabilities) override;
+
+private:
+    /// x as the products take it, made once.
+    ggml_tensor * packed(ggml_tensor * x, bool integers);
+    /// Side by side, [sum of n_out, rows of x]; null where a weight has no kernels or they are of different kinds.
+    ggml_tensor * product(ggml_tensor * x, std::initializer_list<const Linear *> parts,
+                          std::optional<Activation> activation, ggml_tensor * residual);
+
+    Execution execution_;
+    std::map<std::pair<ggml_tensor *, bool>, ggml_tensor *> packed_;
+};
+
+}  // namespace altclip

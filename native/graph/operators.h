@@ -1,0 +1,59 @@
+// What transformer blocks are made of. This class builds ggml's own operators, which every backend has; a subclass may
+// build others for some of them (kernel_operators.h).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "graph/graph_builder.h"
+#include "graph/layout.h"
+#include "model/model.h"
+
+namespace altclip {
+
+class PackedWeights;
+struct KernelTable;
+
+/// How graphs are to be computed.
+struct Execution {
+    int n_threads = 1;
+    const PackedWeights * packed = nullptr;  // null: ggml's own operators alone
+    const KernelTable * kernels = nullptr;
+};
+
+/// Queries, keys and values; rows may lie apart (views of one matrix).
+struct Qkv {
+    ggml_tensor * q = nullptr;
+    ggml_tensor * k = nullptr;
+    ggml_tensor * v = nullptr;
+};
+
+/// Matrices are [width, rows] in ggml's order, f32; a row is a token.
+class Operators {
+public:
+    Operators(GraphBuilder & builder, const Layout & layout)
+        : builder_(builder), ctx_(builder.context()), layout_(layout) {}
+    virtual ~Operators() = default;
+
+    /// x W^T + bias, through `activation`, plus `residual`.
+    virtual ggml_tensor * linear(ggml_tensor * x, const Linear & w, std::optional<Activation> activation = {},
+                                 ggml_tensor * residual = nullptr);
+    virtual ggml_tensor * norm(ggml_tensor * x, const Norm & w, float eps);
+    /// Queries of `x_query`, keys and values of `x`.
+    virtual Qkv project(ggml_tensor * x_query, ggml_tensor * x, const BlockWeights & w);
+    /// In the rows of q: all, or those of token 0 alone. `probabilities`, where given, takes one output of the graph a
+    /// group: [n_key, n_query, n_head, n_seq].
+    virtual ggml_tensor * attention(const Qkv & qkv, int n_head, bool pooled_only,
+                                    std::vector<ggml_tensor *> * probabilities);
+
+protected:
+    GraphBuilder & builder_;
+    ggml_context * ctx_;
+    const Layout & layout_;
+};
+
+/// The operators for an execution. Layout and builder must outlive them.
+std::unique_ptr<Operators> make_operators(GraphBuilder & builder, const Layout & layout, const Execution & execution);
+
+}  // namespace altclip

@@ -1,0 +1,76 @@
+#include "graph/packed_weights.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+#include <vector>
+
+namespace altclip {
+
+namespace {
+
+void add_blocks(const std::vector<BlockWeights> & blocks, std::vector<const ggml_tensor *> & weights) {
+    for (const BlockWeights & block : blocks) {
+        for (const Linear * linear : {&block.q, &block.k, &block.v, &block.out, &block.up, &block.down})
+            weights.push_back(linear->weight);
+    }
+}
+
+std::vector<const ggml_tensor *> linear_weights(const Model & model) {
+    std::vector<const ggml_tensor *> weights;
+    if (model.text) {
+        add_blocks(model.text->blocks, weights);
+        weights.insert(weights.end(), {model.text->transform.weight, model.text->projection.weight});
+    }
+    if (model.vision) {
+        add_blocks(model.vision->blocks, weights);
+        weights.insert(weights.end(), {model.vision->patch_embd.weight, model.vision->projection.weight});
+    }
+    return weights;
+}
+
+struct PackJob {
+    const ggml_tensor * source;
+    PackedWeight * target;
+    int64_t first;
+    int64_t last;
+};
+
+}  // namespace
+
+PackedWeights::PackedWeights(const Model & model, int n_threads, const AbortFlag & abort) {
+    constexpr int64_t tiles_per_job = 16;
+    std::vector<PackJob> jobs;
+    for (const ggml_tensor * weight : linear_weights(model)) {
+        if (!PackedWeight::supports(weight->type)) continue;
+        const auto made = weights_.try_emplace(weight, weight->type, weight->ne[0], weight->ne[1]);
+        PackedWeight & target = made.first->second;
+        for (int64_t tile = 0; made.second && tile < target.n_tiles(); tile += tiles_per_job) {
+            jobs.push_back({weight, &target, tile, std::min(tile + tiles_per_job, target.n_tiles())});
+        }
+    }
+
+    std::atomic<size_t> next{0};
+    const auto work = [&] {
+        for (size_t i = next++; i < jobs.size() && !abort.aborted(); i = next++) {
+            const PackJob & job = jobs[i];
+            job.target->pack(job.source->data, job.first, job.last);
+            const auto * rows = static_cast<const uint8_t *>(job.source->data);
+            const size_t tile = 16 * job.source->nb[1];
+            model.file->forget(rows + static_cast<size_t>(job.first) * tile,
+                               std::min(rows + static_cast<size_t>(job.last) * tile, rows + ggml_nbytes(job.source)));
+        }
+    };
+    std::vector<std::thread> helpers;
+    for (int i = 1; i < n_threads; ++i) helpers.emplace_back(work);
+    work();
+    for (std::thread & helper : helpers) helper.join();
+    abort.throw_if_aborted();
+}
+
+const PackedWeight * PackedWeights::find(const ggml_tensor * weight) const {
+    const auto found = weights_.find(weight);
+    return found == weights_.end() ? nullptr : &found->second;
+}
+
+}  // namespace altclip

@@ -1,0 +1,228 @@
+#if defined(__x86_64__) || defined(_M_X64)
+
+#include "kernels/avx2_rows.h"
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/avx2_math.h"
+#include "kernels/kernels.h"
+
+namespace altclip::avx2 {
+
+namespace {
+
+/// Rows r, r + 1, r + 2 and r + 3 of eight columns become eight groups of four.
+inline void transpose_4x8(const float * x, int64_t ld, float * out) {
+    const __m256 x0 = _mm256_loadu_ps(x), x1 = _mm256_loadu_ps(x + ld), x2 = _mm256_loadu_ps(x + 2 * ld),
+                 x3 = _mm256_loadu_ps(x + 3 * ld);
+    const __m256 t0 = _mm256_unpacklo_ps(x0, x1), t1 = _mm256_unpackhi_ps(x0, x1);
+    const __m256 t2 = _mm256_unpacklo_ps(x2, x3), t3 = _mm256_unpackhi_ps(x2, x3);
+    const __m256 y[4] = {_mm256_shuffle_ps(t0, t2, 0x44), _mm256_shuffle_ps(t0, t2, 0xee),
+                         _mm256_shuffle_ps(t1, t3, 0x44), _mm256_shuffle_ps(t1, t3, 0xee)};
+    for (int i = 0; i < 4; ++i) {
+        _mm_storeu_ps(out + i * token_tile, _mm256_castps256_ps128(y[i]));
+        _mm_storeu_ps(out + (i + 4) * token_tile, _mm256_extractf128_ps(y[i], 1));
+    }
+}
+
+/// The same for two rows.
+inline void transpose_2x8(const float * x, int64_t ld, float * out) {
+    const __m256 x0 = _mm256_loadu_ps(x), x1 = _mm256_loadu_ps(x + ld);
+    const __m256 y[2] = {_mm256_unpacklo_ps(x0, x1), _mm256_unpackhi_ps(x0, x1)};
+    for (int i = 0; i < 2; ++i) {
+        const __m128 low = _mm256_castps256_ps128(y[i]), high = _mm256_extractf128_ps(y[i], 1);
+        _mm_storel_pi(reinterpret_cast<__m64 *>(out + 2 * i * token_tile), low);
+        _mm_storeh_pi(reinterpret_cast<__m64 *>(out + (2 * i + 1) * token_tile), low);
+        _mm_storel_pi(reinterpret_cast<__m64 *>(out + (2 * i + 4) * token_tile), high);
+        _mm_storeh_pi(reinterpret_cast<__m64 *>(out + (2 * i + 5) * token_tile), high);
+    }
+}
+
+float largest_magnitude(const float * x, int64_t n) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    __m256 most = _mm256_setzero_ps();
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) most = _mm256_max_ps(most, _mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)));
+    float largest = max8(most);
+    for (; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
+    return largest;
+}
+
+/// n <= 8 values, the others zero.
+inline __m256 load_some(const float * x, int64_t n) {
+    alignas(32) float values[8] = {};
+    std::memcpy(values, x, static_cast<size_t>(n) * sizeof(float));
+    return _mm256_load_ps(values);
+}
+inline void store_some(float * y, __m256 v, int64_t n) {
+    alignas(32) float values[8];
+    _mm256_store_ps(values, v);
+    std::memcpy(y, values, static_cast<size_t>(n) * sizeof(float));
+}
+
+inline __m256 activate8(__m256 x, Activation activation) {
+    switch (activation) {
+        case Activation::gelu_erf: return gelu_erf8(x);
+        case Activation::gelu_tanh: {
+            const __m256 inner = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_set1_ps(0.044715f), x), _mm256_mul_ps(x, x), x);
+            return gate8(x, _mm256_mul_ps(_mm256_set1_ps(1.5957691216057308f), inner));
+        }
+        case Activation::quick_gelu: return gate8(x, _mm256_mul_ps(_mm256_set1_ps(1.702f), x));
+        case Activation::relu: return _mm256_max_ps(x, _mm256_setzero_ps());
+        case Activation::silu: return gate8(x, x);
+    }
+    return x;
+}
+
+}  // namespace
+
+void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out) {
+    int64_t i = 0;
+    if (n_rows == token_tile) {
+        for (; i + 8 <= n_in; i += 8) {
+            transpose_4x8(x + i, ld, out + i * token_tile);
+            transpose_2x8(x + 4 * ld + i, ld, out + i * token_tile + 4);
+        }
+    }
+    for (; i < n_in; ++i) {
+        for (int64_t r = 0; r < n_rows; ++r) out[i * token_tile + r] = x[r * ld + i];
+    }
+}
+
+void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out, float * scales) {
+    for (int64_t r = 0; r < n_rows; ++r) {
+        const float * row = x + r * ld;
+        const float largest = largest_magnitude(row, n_in);
+        scales[r] = largest / static_cast<float>(activation_max);
+        const float inverse = largest > 0 ? static_cast<float>(activation_max) / largest : 0.0f;
+        const __m256 factor = _mm256_set1_ps(inverse);
+        int32_t * target = out + r;
+        int64_t i = 0;
+        for (; i + 16 <= n_in; i += 16, target += 8 * token_tile) {
+            const __m256i low = _mm256_cvtps_epi32(_mm256_mul_ps(factor, _mm256_loadu_ps(row + i)));
+            const __m256i high = _mm256_cvtps_epi32(_mm256_mul_ps(factor, _mm256_loadu_ps(row + i + 8)));
+            alignas(32) int32_t pairs[8];
+            _mm256_store_si256(reinterpret_cast<__m256i *>(pairs),
+                               _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8));
+            for (int64_t j = 0; j < 8; ++j) target[j * token_tile] = pairs[j];
+        }
+        for (; i < n_in; i += 2, target += token_tile) {
+            const int16_t pair[2] = {static_cast<int16_t>(std::lrintf(row[i] * inverse)),
+                                     static_cast<int16_t>(std::lrintf(row[i + 1] * inverse))};
+            std::memcpy(target, pair, sizeof(pair));
+        }
+    }
+}
+
+void widen_f16(const uint16_t * x, int64_t n, float * out) {
+    for (int64_t i = 0; i < n; i += 8) {
+        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(x + i))));
+    }
+}
+
+void widen_bf16(const uint16_t * x, int64_t n, float * out) {
+    for (int64_t i = 0; i < n; i += 8) {
+        const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(x + i)));
+        _mm256_storeu_ps(out + i, _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16)));
+    }
+}
+
+void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += q8_block_bytes) {
+        // each output's multiplier twice: once for each input of a pair
+        const __m256i m = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(blocks));
+        __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(m)),
+                high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(m, 1));
+        low = _mm256_or_si256(low, _mm256_slli_epi32(low, 16));
+        high = _mm256_or_si256(high, _mm256_slli_epi32(high, 16));
+        const auto * q = reinterpret_cast<const __m128i *>(blocks + output_tile * 2);
+        const auto scaled = [](__m128i bytes, __m256i multiplier) {
+            return _mm256_mulhrs_epi16(_mm256_slli_epi16(_mm256_cvtepi8_epi16(bytes), 8), multiplier);
+        };
+        for (int64_t i = 0; i < q8_block / 2; ++i, q += 2, out += 2 * output_tile) {
+            _mm256_store_si256(reinterpret_cast<__m256i *>(out), scaled(_mm_loadu_si128(q), low));
+            _mm256_store_si256(reinterpret_cast<__m256i *>(out + output_tile), scaled(_mm_loadu_si128(q + 1), high));
+        }
+    }
+}
+
+void finish(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
+            const float * residual, float * y) {
+    const auto value = [&](__m256 v, __m256 b) {
+        v = _mm256_add_ps(v, b);
+        return activation ? activate8(v, *activation) : v;
+    };
+    const __m256 zero = _mm256_setzero_ps();
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 v = value(_mm256_loadu_ps(c + i), bias ? _mm256_loadu_ps(bias + i) : zero);
+        if (residual) v = _mm256_add_ps(v, _mm256_loadu_ps(residual + i));
+        _mm256_storeu_ps(y + i, v);
+    }
+    if (i == n) return;
+    __m256 v = value(load_some(c + i, n - i), bias ? load_some(bias + i, n - i) : zero);
+    if (residual) v = _mm256_add_ps(v, load_some(residual + i, n - i));
+    store_some(y + i, v, n - i);
+}
+
+void layer_norm(const float * x, int64_t n, float eps, const float * weight, const float * bias, float * y) {
+    // sums of 8 x 4 lanes stay within a few ulp of double over rows of a few thousand
+    const auto total = [n](auto term) {
+        __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+        int64_t i = 0;
+        for (; i + 32 <= n; i += 32) {
+            s0 = _mm256_add_ps(s0, term(i)), s1 = _mm256_add_ps(s1, term(i + 8));
+            s2 = _mm256_add_ps(s2, term(i + 16)), s3 = _mm256_add_ps(s3, term(i + 24));
+        }
+        for (; i + 8 <= n; i += 8) s0 = _mm256_add_ps(s0, term(i));
+        return std::pair<float, int64_t>(sum8(_mm256_add_ps(_mm256_add_ps(s0, s1), _mm256_add_ps(s2, s3))), i);
+    };
+    auto [sum, done] = total([x](int64_t i) { return _mm256_loadu_ps(x + i); });
+    for (int64_t i = done; i < n; ++i) sum += x[i];
+    const float mean = sum / static_cast<float>(n);
+    const __m256 mean8 = _mm256_set1_ps(mean);
+    auto [squares, rest] = total([x, mean8](int64_t i) {
+        const __m256 d = _mm256_sub_ps(_mm256_loadu_ps(x + i), mean8);
+        return _mm256_mul_ps(d, d);
+    });
+    for (int64_t i = rest; i < n; ++i) squares += (x[i] - mean) * (x[i] - mean);
+    const float scale = 1.0f / std::sqrt(squares / static_cast<float>(n) + eps);
+    const __m256 scale8 = _mm256_set1_ps(scale);
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        const __m256 v = _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), mean8), scale8);
+        _mm256_storeu_ps(y + i, _mm256_fmadd_ps(v, _mm256_loadu_ps(weight + i), _mm256_loadu_ps(bias + i)));
+    }
+    for (; i < n; ++i) y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
+}
+
+float softmax(float * x, int64_t n, float scale) {
+    const int64_t n_padded = (n + output_tile - 1) / output_tile * output_tile;
+    std::fill(x + n, x + n_padded, -INFINITY);
+    __m256 most = _mm256_loadu_ps(x);
+    for (int64_t i = 8; i < n_padded; i += 8) most = _mm256_max_ps(most, _mm256_loadu_ps(x + i));
+    const __m256 largest = _mm256_set1_ps(max8(most)), factor = _mm256_set1_ps(scale);
+    __m256 sum = _mm256_setzero_ps();
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        const __m256 e = exp8(_mm256_mul_ps(factor, _mm256_sub_ps(_mm256_loadu_ps(x + i), largest)));
+        sum = _mm256_add_ps(sum, e);
+        _mm256_storeu_ps(x + i, e);
+    }
+    float total = sum8(sum);
+    if (i < n) {
+        const __m256 e = exp8(_mm256_mul_ps(factor, _mm256_sub_ps(load_some(x + i, n - i), largest)));
+        store_some(x + i, e, n - i);
+        for (; i < n; ++i) total += x[i];
+    }
+    std::fill(x + n, x + n_padded, 0.0f);
+    return total;
+}
+
+}  // namespace altclip::avx2
+
+#endif

@@ -1,0 +1,23 @@
+#include "kernels/kernels.h"
+
+#include "error.h"
+
+namespace altclip {
+
+const KernelTable & kernel_table(Isa isa) {
+    switch (isa) {
+        case Isa::scalar: return scalar_kernels;
+#if defined(__x86_64__) || defined(_M_X64)
+        case Isa::avx2:
+        case Isa::avx512:  // these run on the AVX2 kernels
+        case Isa::avx512_vnni:
+        case Isa::avx512_bf16: return avx2_kernels;
+#endif
+        case Isa::neon:
+        case Isa::neon_dotprod:
+        case Isa::neon_i8mm: return scalar_kernels;
+        default: fail(ErrorCode::unsupported, "no kernels for ", isa_name(isa), " in this build");
+    }
+}
+
+}  // namespace altclip

@@ -1,0 +1,67 @@
+// The arithmetic of the CPU path as a table of functions, one table an instruction set; the scalar one is the
+// reference.
+//
+// Matrix products work on tiles of token_tile tokens by output_tile outputs. Activations are packed token tile by token
+// tile, weights output tile by output tile, so that a tile's operands are read from front to back.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "kernels/isa.h"
+#include "model/hparams.h"
+
+namespace altclip {
+
+inline constexpr int64_t token_tile = 6;
+inline constexpr int64_t output_tile = 16;
+
+/// Integer products: activations are 14-bit integers with one scale a token, weights 12-bit integers with one scale an
+/// output. This many products of them fit an int32 sum: 128 * 8191 * 2047 < 2^31.
+inline constexpr int64_t integer_run = 128;
+inline constexpr int32_t activation_max = 8191;
+inline constexpr int32_t weight_max = 2047;
+
+/// A q8_0 output tile in memory, for each 32 inputs: 16 multipliers (int16), then 16 pairs of inputs by 16 outputs
+/// (int8).
+inline constexpr int64_t q8_block = 32;
+inline constexpr int64_t q8_block_bytes = output_tile * 2 + q8_block * output_tile;
+
+struct KernelTable {
+    /// Rows x [n_rows][n_in], ld apart, n_rows <= token_tile, to [n_in][token_tile].
+    void (*pack_f32)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
+    /// The same as integers, two inputs a 32-bit word: [n_in / 2][token_tile]; scales [token_tile]. n_in is even.
+    void (*pack_i16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out, float * scales);
+
+    void (*widen_f16)(const uint16_t * x, int64_t n, float * out);   // n is a multiple of 16
+    void (*widen_bf16)(const uint16_t * x, int64_t n, float * out);  // n is a multiple of 16
+    /// Blocks of a q8_0 tile to 12-bit integers [n_blocks * 16][output_tile][2].
+    void (*widen_q8)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+
+    /// c [n_rows][output_tile] (+)= a b, with a [k][token_tile] and b [k][output_tile], rows of b and c ldb and ldc
+    /// apart.
+    void (*product_f32)(int64_t n_rows, int64_t k, const float * a, const float * b, int64_t ldb, float * c,
+                        int64_t ldc, bool accumulate);
+    /// c [n_rows][output_tile] (+)= a b of packed integers, times output_scales and token_scales. k is a multiple
+    /// of 32.
+    void (*product_i16)(int64_t n_rows, int64_t k, const int32_t * a, const int16_t * b, const float * output_scales,
+                        const float * token_scales, float * c, bool accumulate);
+
+    /// y = activation(c + bias) + residual for n values; bias, activation and residual may be absent.
+    void (*finish)(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
+                   const float * residual, float * y);
+    /// y = (x - mean) / sqrt(variance + eps) * weight + bias over n values.
+    void (*layer_norm)(const float * x, int64_t n, float eps, const float * weight, const float * bias, float * y);
+    /// x = exp(scale * (x - max)); returns the sum. x has room for n rounded up to 16, the rest becomes 0.
+    float (*softmax)(float * x, int64_t n, float scale);
+};
+
+/// Throws unsupported where this build has no kernels for it: check isa_supported first.
+const KernelTable & kernel_table(Isa isa);
+
+extern const KernelTable scalar_kernels;
+#if defined(__x86_64__) || defined(_M_X64)
+extern const KernelTable avx2_kernels;
+#endif
+
+}  // namespace altclip

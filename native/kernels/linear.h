@@ -1,0 +1,45 @@
+// Linear layers over packed operands: y = activation(x W^T + bias) + residual. A layer's work is cut into jobs that the
+// threads of a graph take from a counter.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "kernels/kernels.h"
+#include "kernels/packed_weight.h"
+
+namespace altclip {
+
+/// What products with weights of this type take: integers for q8_0, f32 for all others.
+inline bool takes_integers(ggml_type weight) {
+    return weight == GGML_TYPE_Q8_0;
+}
+
+/// 32-bit words that n_rows rows of n_in activations take when packed.
+int64_t packed_rows_size(bool integers, int64_t n_in, int64_t n_rows);
+
+/// Packs rows x [n_rows][n_in], ld apart; the share of thread `ith` of `nth`.
+void pack_rows(const KernelTable & kernels, bool integers, const float * x, int64_t ld, int64_t n_rows, int64_t n_in,
+               float * packed, int ith, int nth);
+
+/// One matrix of a layer; q, k and v are three that share their activations.
+struct LinearPart {
+    const PackedWeight * weight = nullptr;
+    const float * bias = nullptr;  // [n_out], or none
+    int64_t column = 0;            // of y, where its outputs begin
+};
+
+struct LinearTask {
+    const KernelTable * kernels = nullptr;
+    std::array<LinearPart, 3> parts;  // of one kind and one n_in; the unused have no weight
+    std::optional<Activation> activation;
+    std::atomic<int64_t> next{0};  // job
+};
+
+/// Takes jobs until none is left. packed: what pack_rows made of n_rows rows; residual and y [n_rows][...], ld apart.
+void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const float * residual, int64_t ld_residual,
+                float * y, int64_t ld);
+
+}  // namespace altclip

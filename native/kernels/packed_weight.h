@@ -1,0 +1,49 @@
+// A weight matrix in the order in which the kernels read it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ggml.h"
+
+namespace altclip {
+
+/// [n_out][n_in], as tiles of 16 outputs (the last padded with zeros): f32, f16 and bf16 as [n_in][16]; q8_0 in blocks
+/// of 32 inputs (see kernels.h), its block scales folded into 12-bit integers with one scale an output when they are
+/// used.
+class PackedWeight {
+public:
+    /// Whether this type and width have kernels: f32, f16, bf16, and q8_0 (whose rows are multiples of 32).
+    static bool supports(ggml_type type);
+
+    /// Reserves memory only; pack() fills it. Throws std::bad_alloc.
+    PackedWeight(ggml_type type, int64_t n_in, int64_t n_out);
+
+    /// Packs tiles [first, last) from ggml's rows; different tiles may be packed by different threads.
+    void pack(const void * rows, int64_t first, int64_t last);
+
+    ggml_type type() const { return type_; }
+    int64_t n_in() const { return n_in_; }
+    int64_t n_out() const { return n_out_; }
+    int64_t n_tiles() const { return n_tiles_; }
+    size_t n_bytes() const { return n_tiles_ * tile_bytes_; }
+    const std::byte * tile(int64_t index) const { return data_.get() + static_cast<size_t>(index) * tile_bytes_; }
+    const float * scales(int64_t index) const { return scales_.data() + index * 16; }  // q8_0 alone
+
+private:
+    struct Free {
+        void operator()(std::byte * p) const;
+    };
+
+    ggml_type type_;
+    int64_t n_in_;
+    int64_t n_out_;
+    int64_t n_tiles_;
+    size_t tile_bytes_;
+    std::unique_ptr<std::byte, Free> data_;
+    std::vector<float> scales_;
+};
+
+}  // namespace altclip

@@ -1,0 +1,135 @@
+// The reference: what every other table is tested against, and what runs where there is no better one.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "ggml.h"
+#include "kernels/kernels.h"
+
+namespace altclip {
+
+namespace {
+
+void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out) {
+    for (int64_t i = 0; i < n_in; ++i) {
+        for (int64_t r = 0; r < n_rows; ++r) out[i * token_tile + r] = x[r * ld + i];
+    }
+}
+
+void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out, float * scales) {
+    for (int64_t r = 0; r < n_rows; ++r) {
+        const float * row = x + r * ld;
+        float largest = 0;
+        for (int64_t i = 0; i < n_in; ++i) largest = std::max(largest, std::fabs(row[i]));
+        scales[r] = largest / static_cast<float>(activation_max);
+        const float inverse = largest > 0 ? static_cast<float>(activation_max) / largest : 0.0f;
+        for (int64_t i = 0; i < n_in; i += 2) {
+            const auto low = static_cast<int16_t>(std::lrintf(row[i] * inverse));
+            const auto high = static_cast<int16_t>(std::lrintf(row[i + 1] * inverse));
+            const int16_t pair[2] = {low, high};
+            std::memcpy(&out[i / 2 * token_tile + r], pair, sizeof(pair));
+        }
+    }
+}
+
+void widen_f16(const uint16_t * x, int64_t n, float * out) {
+    ggml_fp16_to_fp32_row(x, out, n);
+}
+
+void widen_bf16(const uint16_t * x, int64_t n, float * out) {
+    for (int64_t i = 0; i < n; ++i) {
+        const uint32_t bits = static_cast<uint32_t>(x[i]) << 16;
+        std::memcpy(&out[i], &bits, sizeof(bits));
+    }
+}
+
+void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += q8_block_bytes, out += q8_block * output_tile) {
+        int16_t multipliers[output_tile];
+        std::memcpy(multipliers, blocks, sizeof(multipliers));
+        const auto * q = reinterpret_cast<const int8_t *>(blocks + sizeof(multipliers));
+        for (int64_t i = 0; i < q8_block * output_tile; ++i) {
+            // as vpmulhrsw of q * 256: rounded to nearest, halves up
+            out[i] = static_cast<int16_t>(
+                (static_cast<int32_t>(q[i]) * 256 * multipliers[i / 2 % output_tile] + (1 << 14)) >> 15);
+        }
+    }
+}
+
+void product_f32(int64_t n_rows, int64_t k, const float * a, const float * b, int64_t ldb, float * c, int64_t ldc,
+                 bool accumulate) {
+    for (int64_t r = 0; r < n_rows; ++r) {
+        float sums[output_tile] = {};
+        for (int64_t i = 0; i < k; ++i) {
+            for (int64_t j = 0; j < output_tile; ++j) sums[j] += a[i * token_tile + r] * b[i * ldb + j];
+        }
+        for (int64_t j = 0; j < output_tile; ++j) c[r * ldc + j] = accumulate ? c[r * ldc + j] + sums[j] : sums[j];
+    }
+}
+
+void product_i16(int64_t n_rows, int64_t k, const int32_t * a, const int16_t * b, const float * output_scales,
+                 const float * token_scales, float * c, bool accumulate) {
+    for (int64_t begin = 0; begin < k; begin += integer_run) {
+        const int64_t end = std::min(k, begin + integer_run);
+        for (int64_t r = 0; r < n_rows; ++r) {
+            int32_t sums[output_tile] = {};
+            for (int64_t i = begin / 2; i < end / 2; ++i) {
+                int16_t pair[2];
+                std::memcpy(pair, &a[i * token_tile + r], sizeof(pair));
+                for (int64_t j = 0; j < output_tile; ++j) {
+                    const int16_t * w = b + (i * output_tile + j) * 2;
+                    sums[j] += pair[0] * w[0] + pair[1] * w[1];
+                }
+            }
+            for (int64_t j = 0; j < output_tile; ++j) {
+                float & target = c[r * output_tile + j];
+                const float value = static_cast<float>(sums[j]) * (output_scales[j] * token_scales[r]);
+                target = accumulate || begin > 0 ? target + value : value;
+            }
+        }
+    }
+}
+
+float activate(float x, Activation activation) {
+    switch (activation) {
+        case Activation::gelu_erf: return 0.5f * x * (1.0f + std::erf(x * 0.70710678118654752f));
+        case Activation::gelu_tanh: return x / (1.0f + std::exp(-1.5957691216057308f * (x + 0.044715f * x * x * x)));
+        case Activation::quick_gelu: return x / (1.0f + std::exp(-1.702f * x));
+        case Activation::relu: return std::max(x, 0.0f);
+        case Activation::silu: return x / (1.0f + std::exp(-x));
+    }
+    return x;
+}
+
+void finish(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
+            const float * residual, float * y) {
+    for (int64_t i = 0; i < n; ++i) {
+        float value = bias ? c[i] + bias[i] : c[i];
+        if (activation) value = activate(value, *activation);
+        y[i] = residual ? value + residual[i] : value;
+    }
+}
+
+void layer_norm(const float * x, int64_t n, float eps, const float * weight, const float * bias, float * y) {
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; ++i) sum += x[i];
+    const auto mean = static_cast<float>(sum / static_cast<double>(n));
+    for (int64_t i = 0; i < n; ++i) squares += static_cast<double>(x[i] - mean) * (x[i] - mean);
+    const float scale = 1.0f / std::sqrt(static_cast<float>(squares / static_cast<double>(n)) + eps);
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
+}
+
+float softmax(float * x, int64_t n, float scale) {
+    const float largest = *std::max_element(x, x + n);
+    double sum = 0;
+    for (int64_t i = 0; i < n; ++i) sum += x[i] = std::exp(scale * (x[i] - largest));
+    std::fill(x + n, x + (n + output_tile - 1) / output_tile * output_tile, 0.0f);
+    return static_cast<float>(sum);
+}
+
+}  // namespace
+
+const KernelTable scalar_kernels = {pack_f32,    pack_i16,    widen_f16, widen_bf16, widen_q8,
+                                    product_f32, product_i16, finish,    layer_norm, softmax};
+
+}  // namespace altclip

@@ -1,0 +1,246 @@
+// Every instruction set this machine has, by name, against the scalar reference and against sums in double: random and
+// adversarial shapes, outliers.
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "check.h"
+#include "kernels/attention.h"
+#include "kernels/linear.h"
+
+using namespace altclip;
+
+namespace {
+
+std::mt19937 random_bits(11);
+
+std::vector<float> noise(int64_t n, float scale = 1.0f) {
+    std::normal_distribution<float> normal(0.0f, scale);
+    std::vector<float> values(static_cast<size_t>(n));
+    for (float & x : values) x = normal(random_bits);
+    return values;
+}
+
+double largest_difference(const std::vector<float> & a, const std::vector<float> & b) {
+    double worst = a.size() == b.size() ? 0 : INFINITY;
+    for (size_t i = 0; i < a.size() && i < b.size(); ++i)
+        worst = std::max(worst, std::fabs(static_cast<double>(a[i]) - b[i]));
+    return worst;
+}
+
+void at_most(double value, double limit, Isa isa, const std::string & what) {
+    check::report(value <= limit, isa_name(isa), 0,
+                  what + ": " + std::to_string(value) + " > " + std::to_string(limit));
+}
+
+/// A weight matrix in ggml's rows and what those rows stand for.
+struct Matrix {
+    ggml_type type;
+    int64_t n_in, n_out;
+    std::vector<std::byte> rows;
+    std::vector<float> exact;
+};
+
+Matrix make_matrix(ggml_type type, int64_t n_in, int64_t n_out) {
+    const std::vector<float> values = noise(n_in * n_out, 0.05f);
+    Matrix m{type, n_in, n_out, std::vector<std::byte>(ggml_row_size(type, n_in) * static_cast<size_t>(n_out)), {}};
+    ggml_quantize_chunk(type, values.data(), m.rows.data(), 0, n_out, n_in, nullptr);
+    m.exact = values;
+    if (type != GGML_TYPE_F32) ggml_get_type_traits(type)->to_float(m.rows.data(), m.exact.data(), n_in * n_out);
+    return m;
+}
+
+std::vector<float> run_product(Isa isa, const Matrix & m, const std::vector<float> & x, int64_t n_rows,
+                               std::optional<Activation> activation, const std::vector<float> & bias,
+                               const std::vector<float> & residual) {
+    const KernelTable & kernels = kernel_table(isa);
+    PackedWeight weight(m.type, m.n_in, m.n_out);
+    weight.pack(m.rows.data(), 0, weight.n_tiles());
+    const bool integers = takes_integers(m.type);
+    std::vector<float> packed(static_cast<size_t>(packed_rows_size(integers, m.n_in, n_rows)));
+    for (int i = 0; i < 3; ++i) pack_rows(kernels, integers, x.data(), m.n_in, n_rows, m.n_in, packed.data(), i, 3);
+    LinearTask task;
+    task.kernels = &kernels;
+    task.parts[0] = {&weight, bias.data(), 0};
+    task.activation = activation;
+    std::vector<float> y(static_cast<size_t>(n_rows * m.n_out));
+    run_linear(task, packed.data(), n_rows, residual.data(), m.n_out, y.data(), m.n_out);
+    return y;
+}
+
+std::vector<float> exact_product(const Matrix & m, const std::vector<float> & x, int64_t n_rows,
+                                 const std::vector<float> & bias, const std::vector<float> & residual) {
+    std::vector<float> y(static_cast<size_t>(n_rows * m.n_out));
+    for (int64_t r = 0; r < n_rows; ++r) {
+        for (int64_t o = 0; o < m.n_out; ++o) {
+            double sum = bias[static_cast<size_t>(o)];
+            for (int64_t i = 0; i < m.n_in; ++i) {
+                sum += static_cast<double>(x[static_cast<size_t>(r * m.n_in + i)]) *
+                       m.exact[static_cast<size_t>(o * m.n_in + i)];
+            }
+            y[static_cast<size_t>(r * m.n_out + o)] =
+                static_cast<float>(sum + residual[static_cast<size_t>(r * m.n_out + o)]);
+        }
+    }
+    return y;
+}
+
+double relative_error(const std::vector<float> & got, const std::vector<float> & expected) {
+    double error = 0, size = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+        error += std::pow(static_cast<double>(got[i]) - expected[i], 2);
+        size += std::pow(static_cast<double>(expected[i]), 2);
+    }
+    return std::sqrt(error / size);
+}
+
+struct Shape {
+    int64_t n_in, n_out, n_rows;
+};
+// none, one and many tiles; nothing a multiple of anything where the type allows it; more than one block of inputs and
+// tokens
+constexpr Shape shapes[] = {{32, 16, 1}, {64, 40, 5}, {96, 17, 7}, {1056, 33, 13}, {2080, 15, 280}, {128, 100, 541}};
+
+}  // namespace
+
+TEST("products of every weight type against sums in double") {
+    for (const Isa isa : supported_isas()) {
+        for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0}) {
+            for (Shape shape : shapes) {
+                if (type != GGML_TYPE_Q8_0) shape.n_in -= 3;
+                const Matrix m = make_matrix(type, shape.n_in, shape.n_out);
+                const std::vector<float> x = noise(shape.n_in * shape.n_rows), bias = noise(shape.n_out),
+                                         residual = noise(shape.n_out * shape.n_rows);
+                const double error = relative_error(run_product(isa, m, x, shape.n_rows, {}, bias, residual),
+                                                    exact_product(m, x, shape.n_rows, bias, residual));
+                // integers: 12-bit weights and 14-bit activations beside q8_0's own 5e-3
+                at_most(error, type == GGML_TYPE_Q8_0 ? 8e-4 : 1e-6, isa,
+                        std::string(ggml_type_name(type)) + " product");
+            }
+        }
+    }
+}
+
+TEST("integer products with outliers a thousand times the rest keep what 14 bits can") {
+    for (const Isa isa : supported_isas()) {
+        const Matrix m = make_matrix(GGML_TYPE_Q8_0, 1024, 64);
+        std::vector<float> x = noise(1024 * 20), bias(64), residual(64 * 20);
+        for (size_t i = 5; i < x.size(); i += 1024) x[i] = 1000;
+        const std::vector<float> expected = exact_product(m, x, 20, bias, residual);
+        at_most(relative_error(run_product(isa, m, x, 20, {}, bias, residual), expected), 2e-3, isa, "outliers");
+        const std::vector<float> zeros(1024 * 20);
+        at_most(largest_difference(run_product(isa, m, zeros, 20, {}, bias, residual), residual), 0, isa, "zeros");
+    }
+}
+
+TEST("the largest integers do not overflow") {
+    for (const Isa isa : supported_isas()) {
+        std::vector<int32_t> a(512 * token_tile);
+        std::vector<int16_t> b(1024 * output_tile, static_cast<int16_t>(weight_max));
+        const std::vector<float> ones(output_tile, 1.0f);
+        for (int32_t & pair : a) pair = activation_max * 0x10001;
+        std::vector<float> c(token_tile * output_tile);
+        alignas(64) int16_t aligned[1024 * output_tile];
+        std::copy(b.begin(), b.end(), aligned);
+        kernel_table(isa).product_i16(token_tile, 1024, a.data(), aligned, ones.data(), ones.data(), c.data(), false);
+        const double expected = 1024.0 * activation_max * weight_max;
+        for (const float value : c) at_most(std::fabs(value / expected - 1), 1e-6, isa, "largest sum");
+    }
+}
+
+TEST("activations, against the reference") {
+    std::vector<float> c = noise(203, 4.0f);
+    for (const float x : {0.0f, -0.0f, 100.0f, -100.0f, 1e30f, -1e30f, 1e-30f}) c.push_back(x);
+    const auto n = static_cast<int64_t>(c.size());
+    const std::vector<float> bias(c.size()), residual = noise(n);
+    for (const Isa isa : supported_isas()) {
+        for (const Activation activation : {Activation::gelu_erf, Activation::gelu_tanh, Activation::quick_gelu,
+                                            Activation::relu, Activation::silu}) {
+            std::vector<float> got(c.size()), expected(c.size());
+            kernel_table(isa).finish(c.data(), n, bias.data(), activation, nullptr, got.data());
+            scalar_kernels.finish(c.data(), n, bias.data(), activation, nullptr, expected.data());
+            for (size_t i = 0; i < c.size(); ++i) {
+                at_most(std::fabs(got[i] - expected[i]), 2e-6 + 1e-6 * std::fabs(expected[i]), isa,
+                        std::string(activation_name(activation)) + " of " + std::to_string(c[i]));
+            }
+        }
+        std::vector<float> got(c.size()), expected(c.size());
+        kernel_table(isa).finish(c.data(), n, nullptr, {}, residual.data(), got.data());
+        scalar_kernels.finish(c.data(), n, nullptr, {}, residual.data(), expected.data());
+        at_most(largest_difference(got, expected), 0, isa, "residual");
+    }
+}
+
+TEST("layer norm and softmax, against the reference") {
+    for (const Isa isa : supported_isas()) {
+        for (const int64_t n : {1, 7, 8, 31, 64, 257, 1024, 1283}) {
+            const std::vector<float> x = noise(n, 3.0f), weight = noise(n), bias = noise(n);
+            std::vector<float> got(x.size()), expected(x.size());
+            kernel_table(isa).layer_norm(x.data(), n, 1e-5f, weight.data(), bias.data(), got.data());
+            scalar_kernels.layer_norm(x.data(), n, 1e-5f, weight.data(), bias.data(), expected.data());
+            at_most(largest_difference(got, expected), 2e-5, isa, "layer norm of " + std::to_string(n));
+
+            std::vector<float> p(x), q(x);
+            p.resize(static_cast<size_t>((n + 15) / 16 * 16));
+            q.resize(p.size());
+            const float sum = kernel_table(isa).softmax(p.data(), n, 0.7f),
+                        expected_sum = scalar_kernels.softmax(q.data(), n, 0.7f);
+            at_most(largest_difference(p, q), 1e-6, isa, "softmax of " + std::to_string(n));
+            at_most(std::fabs(sum / expected_sum - 1), 1e-6, isa, "sum of softmax");
+        }
+    }
+}
+
+TEST("attention against sums in double") {
+    struct Case {
+        int64_t n_seq, n_query, n_key, n_head, n_embd_head;
+        bool uniform;
+    };
+    constexpr Case cases[] = {{1, 1, 1, 1, 8, false},      {3, 4, 4, 2, 16, false},    {2, 77, 77, 2, 64, false},
+                              {1, 257, 257, 1, 64, false}, {2, 50, 50, 3, 80, false},  {2, 6, 5, 2, 24, false},
+                              {2, 9, 9, 2, 20, true},      {1, 131, 131, 2, 13, false}};
+    for (const Isa isa : supported_isas()) {
+        for (const Case & c : cases) {
+            const int64_t n_embd = c.n_head * c.n_embd_head, n_rows = c.n_seq * c.n_query;
+            const std::vector<float> qkv = noise(n_rows * 3 * n_embd, 1.5f);
+            AttentionTask task;
+            task.kernels = &kernel_table(isa);
+            task.n_head = c.n_head;
+            task.n_embd_head = c.n_embd_head;
+            const double scale = c.uniform ? 0 : 1 / std::sqrt(static_cast<double>(c.n_embd_head));
+            task.spans = {{c.n_seq, c.n_query, c.n_key, 0, 0, c.n_query, static_cast<float>(scale)}};
+            std::vector<float> y(static_cast<size_t>(n_rows * n_embd)), expected(y.size());
+            std::vector<float> scratch(static_cast<size_t>(attention_scratch_size(task.spans, c.n_embd_head)));
+            const float * base = qkv.data();
+            run_attention(
+                task, {base, 3 * n_embd, base + n_embd, 3 * n_embd, base + 2 * n_embd, 3 * n_embd, y.data(), n_embd},
+                scratch.data());
+
+            for (int64_t row = 0; row < n_rows; ++row) {
+                const int64_t first = row / c.n_query * c.n_query;
+                for (int64_t head = 0; head < c.n_head; ++head) {
+                    const int64_t column = head * c.n_embd_head;
+                    std::vector<double> weights;
+                    double sum = 0;
+                    for (int64_t key = first; key < first + c.n_key; ++key) {
+                        double score = 0;
+                        for (int64_t i = 0; i < c.n_embd_head; ++i) {
+                            score += static_cast<double>(base[row * 3 * n_embd + column + i]) *
+                                     base[(key * 3 + 1) * n_embd + column + i];
+                        }
+                        sum += weights.emplace_back(std::exp(scale * score));
+                    }
+                    for (int64_t i = 0; i < c.n_embd_head; ++i) {
+                        double value = 0;
+                        for (int64_t key = 0; key < c.n_key; ++key) {
+                            value +=
+                                weights[static_cast<size_t>(key)] * base[((first + key) * 3 + 2) * n_embd + column + i];
+                        }
+                        expected[static_cast<size_t>(row * n_embd + column + i)] = static_cast<float>(value / sum);
+                    }
+                }
+            }
+            at_most(largest_difference(y, expected), 1e-5, isa, "attention of " + std::to_string(c.n_key) + " keys");
+        }
+    }
+}

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, realpath, stat } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { abortable, throwIfAborted } from './abort';
 import { AltCLIPError } from './errors';
+import { withLock } from './lock_file';
 import { type NativeDType, native } from './native';
 
 /** Part of every cached file's name: raised when the converter writes something else for the same input. */
-const formatVersion = 1;
+const formatVersion = 2;
 
 /** What a conversion reads: changing one of these makes a new file. */
 const sourceFile = /\.(?:safetensors|bin|json|model)$/;
@@ -63,7 +64,7 @@ export async function convertedModel(
   throwIfAborted(options.signal);
   const cache = await makeCacheFolder(options.cacheDir);
   const output = path.join(cache, `${safeName(folder)}-${dtype}-${await fingerprint(folder, dtype)}.gguf`);
-  if (!running.has(output) && (await stat(output).catch(() => undefined))?.isFile()) return output;
+  if (!running.has(output) && (await isFile(output))) return output;
 
   const conversion = running.get(output) ?? start(folder, output, dtype);
   return wait(conversion, options.signal, options.onProgress);
@@ -75,19 +76,15 @@ function start(source: string, output: string, dtype: NativeDType | 'auto'): Con
   const forget = (): void => {
     if (running.get(output) === conversion) running.delete(output);
   };
-  const result = abortable(controller.signal, (abort) =>
-    native.convertModel({
-      source,
-      output,
-      dtype,
-      abort,
-      onProgress: (done, total) => {
-        for (const listener of listeners) listener(done, total);
-      },
-    }),
-  )
-    .then(() => output)
-    .finally(forget);
+  const onProgress = (done: number, total: number): void => {
+    for (const listener of listeners) listener(done, total);
+  };
+  const result = withLock(`${output}.lock`, controller.signal, async () => {
+    if (await isFile(output)) return output; // another process was faster
+    await removeLeftovers(output);
+    await abortable(controller.signal, (abort) => native.convertModel({ source, output, dtype, abort, onProgress }));
+    return output;
+  }).finally(forget);
   const conversion = {
     result,
     listeners,
@@ -99,6 +96,20 @@ function start(source: string, output: string, dtype: NativeDType | 'auto'): Con
   running.set(output, conversion);
   result.catch(() => undefined); // when everybody has stopped waiting, nobody asks
   return conversion;
+}
+
+async function isFile(file: string): Promise<boolean> {
+  return (await stat(file).catch(() => undefined))?.isFile() ?? false;
+}
+
+/** Removes what conversions that were killed have left of `output`; whoever holds its lock is the only one to write it. */
+async function removeLeftovers(output: string): Promise<void> {
+  const folder = path.dirname(output);
+  const isLeftover = (name: string): boolean => name.startsWith(`${path.basename(output)}.`) && name.endsWith('.tmp');
+  for (const name of (await readdir(folder)).filter(isLeftover)) {
+    // not ours to fail on: the conversion writes under a name of its own
+    await rm(path.join(folder, name), { force: true }).catch(() => undefined);
+  }
 }
 
 async function wait(conversion: Conversion, signal: AbortSignal | undefined, onProgress: Listener): Promise<string> {

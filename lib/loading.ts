@@ -1,15 +1,26 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { throwIfAborted } from './abort';
+import {
+  configFile,
+  everyPart,
+  filesOf,
+  type Part,
+  preprocessorFile,
+  vocabularyFiles,
+  weightFiles,
+  weightsAmong,
+} from './checkpoint_files';
 import { convertedModel } from './conversion_cache';
 import { AltCLIPError, fromNative, invalid } from './errors';
-import { hubSnapshot, isHubId } from './hub_cache';
+import { hubSnapshot } from './hub';
+import { fileNames, isHubId } from './hub_cache';
 import { type NativeDType, type NativeHparams, native } from './native';
 import { kindOf } from './tensor';
 
 /** Progress of loading, shaped as transformers.js's events; `progress` is per cent, `loaded` and `total` are bytes. */
 export type ProgressInfo =
-  | { status: 'initiate' | 'done'; name: string; file: string }
+  | { status: 'initiate' | 'download' | 'done'; name: string; file: string }
   | { status: 'progress'; name: string; file: string; progress: number; loaded: number; total: number }
   | { status: 'ready'; name: string };
 
@@ -17,11 +28,14 @@ export type ProgressCallback = (info: ProgressInfo) => void;
 
 /** Options of every `from_pretrained`. */
 export interface PretrainedOptions {
-  /** Where converted models are kept; default: ALTCLIP_CACHE, else the platform's place for caches. */
+  /**
+   * Where converted models are kept; default: ALTCLIP_CACHE, else the platform's place for caches. What comes from the
+   * hub lies in the cache of huggingface_hub (HF_HUB_CACHE, HF_HOME).
+   */
   cache_dir?: string;
   /** Branch, tag or commit of a hub id; default 'main'. */
   revision?: string;
-  /** Never use the network. Nothing does yet: a hub id is looked up in the local cache of huggingface_hub. */
+  /** Never use the network: a hub id is looked up in the cache of huggingface_hub alone. HF_HUB_OFFLINE does the same. */
   local_files_only?: boolean;
   progress_callback?: ProgressCallback;
   signal?: AbortSignal;
@@ -36,14 +50,6 @@ export const dtypes: readonly DType[] = ['auto', 'f32', 'f16', 'bf16', 'q8_0'];
 export const demoId = 'demo';
 const demoFile = path.join(__dirname, '..', 'models', 'demo.gguf');
 
-const weightFiles = [
-  'model.safetensors',
-  'model.safetensors.index.json',
-  'pytorch_model.bin',
-  'pytorch_model.bin.index.json',
-];
-const tokenizerFiles = ['tokenizer.json', 'sentencepiece.bpe.model'];
-
 /** Where a model comes from: a GGUF file or a folder in Hugging Face's layout. */
 export interface ModelSource {
   kind: 'gguf' | 'folder';
@@ -51,10 +57,15 @@ export interface ModelSource {
 }
 
 /**
- * What `id_or_path` names: an existing file or folder, 'demo', or a hub id in the local cache.
- * @throws IO where a path does not exist, HUB where an id is not in the cache, INVALID_ARGUMENT for no string.
+ * What `id_or_path` names: an existing file or folder, 'demo', or a hub id, whose `parts` are downloaded where the cache
+ * of huggingface_hub lacks them.
+ * @throws IO where a path does not exist, HUB where an id cannot be had, INVALID_ARGUMENT for no string.
  */
-export async function resolveSource(id_or_path: string, options: PretrainedOptions = {}): Promise<ModelSource> {
+export async function resolveSource(
+  id_or_path: string,
+  parts: readonly Part[],
+  options: PretrainedOptions & { dtype?: DType } = {},
+): Promise<ModelSource> {
   throwIfAborted(options.signal);
   if (typeof id_or_path !== 'string' || id_or_path === '') {
     invalid(`id_or_path: got ${id_or_path === '' ? "''" : kindOf(id_or_path)}, expected a file, a folder or a hub id`);
@@ -64,9 +75,16 @@ export async function resolveSource(id_or_path: string, options: PretrainedOptio
   if (found?.isDirectory()) return { kind: 'folder', path: id_or_path };
   if (found) return { kind: 'gguf', path: id_or_path };
   if (isHubId(id_or_path) && !id_or_path.endsWith('.gguf')) {
-    return { kind: 'folder', path: await hubSnapshot(id_or_path, options.revision) };
+    const dtype = options.dtype ?? 'auto';
+    return { kind: 'folder', path: await hubSnapshot(id_or_path, parts, { ...options, dtype }) };
   }
   throw new AltCLIPError('IO', `${id_or_path}: no such file or folder`);
+}
+
+/** A GGUF file to load, and where it comes from. */
+export interface ResolvedModel {
+  file: string;
+  source: ModelSource;
 }
 
 /**
@@ -77,20 +95,25 @@ export async function resolveSource(id_or_path: string, options: PretrainedOptio
 export async function resolveModel(
   id_or_path: string,
   options: PretrainedOptions & { dtype?: DType } = {},
-): Promise<string> {
+): Promise<ResolvedModel> {
   const dtype = options.dtype ?? 'auto';
   if (!dtypes.includes(dtype)) invalid(`dtype: got ${JSON.stringify(dtype)}, expected ${dtypes.join(', ')}`);
-  const source = await resolveSource(id_or_path, options);
-  const progress = (info: ProgressInfo): void => options.progress_callback?.(info);
+  const source = await resolveSource(id_or_path, everyPart, options);
   if (source.kind === 'gguf') {
     if (dtype !== 'auto') await expectDType(source.path, dtype);
-    return source.path;
+    return { file: source.path, source };
   }
-  const weights = await firstOf(source.path, weightFiles);
+  const weights = weightsAmong(await fileNames(source.path), dtype, source.path);
   if (!weights) {
-    throw new AltCLIPError('MODEL_FORMAT', `${source.path}: no weights, expected ${weightFiles.join(', ')}`);
+    throw new AltCLIPError('MODEL_FORMAT', `${source.path}: no weights, expected ${weightFiles.join(', ')} or a .gguf`);
   }
-  const event = { name: id_or_path, file: path.basename(weights) };
+  if (weights.endsWith('.gguf')) {
+    const file = path.join(source.path, weights);
+    if (dtype !== 'auto') await expectDType(file, dtype);
+    return { file, source };
+  }
+  const progress = (info: ProgressInfo): void => options.progress_callback?.(info);
+  const event = { name: id_or_path, file: weights };
   progress({ status: 'initiate', ...event });
   const file = await convertedModel(source.path, dtype, {
     cacheDir: options.cache_dir,
@@ -99,18 +122,16 @@ export async function resolveModel(
       progress({ status: 'progress', ...event, progress: total > 0 ? (100 * loaded) / total : 0, loaded, total }),
   });
   progress({ status: 'done', ...event });
-  return file;
+  return { file, source };
 }
 
 /**
- * The file to read the tokenizer from: a folder's tokenizer.json, else its sentencepiece.bpe.model; or the GGUF file.
- * @throws as {@link resolveSource}; IO for a folder without either.
+ * The file to read the tokenizer from: a folder's tokenizer.json, else its sentencepiece.bpe.model, else its .gguf; or
+ * the GGUF file.
+ * @throws as {@link resolveSource}; IO for a folder without any.
  */
 export async function resolveTokenizerFile(id_or_path: string, options: PretrainedOptions = {}): Promise<string> {
-  const source = await resolveSource(id_or_path, options);
-  if (source.kind === 'gguf') return source.path;
-  const file = await firstOf(source.path, tokenizerFiles);
-  if (!file) throw new AltCLIPError('IO', `${source.path}: no tokenizer, expected ${tokenizerFiles.join(' or ')}`);
+  const { path: file } = await partOf(id_or_path, 'tokenizer', vocabularyFiles, options);
   return file;
 }
 
@@ -122,11 +143,11 @@ export async function loadPreprocessorConfig(
   id_or_path: string,
   options: PretrainedOptions = {},
 ): Promise<Record<string, unknown>> {
-  const source = await resolveSource(id_or_path, options);
-  if (source.kind === 'folder') return readJson(path.join(source.path, 'preprocessor_config.json'));
-  const { preprocessor } = await fromNative(native.readModelFile(source.path));
+  const part = await partOf(id_or_path, 'preprocessor', [preprocessorFile], options);
+  if (part.kind === 'folder') return readJson(part.path);
+  const { preprocessor } = await fromNative(native.readModelFile(part.path));
   if (!preprocessor)
-    throw new AltCLIPError('MODEL_FORMAT', `${source.path}: carries no image preprocessing (altclip.image.*)`);
+    throw new AltCLIPError('MODEL_FORMAT', `${part.path}: carries no image preprocessing (altclip.image.*)`);
   return preprocessor;
 }
 
@@ -138,9 +159,29 @@ export async function loadConfig(
   id_or_path: string,
   options: PretrainedOptions = {},
 ): Promise<Record<string, unknown>> {
-  const source = await resolveSource(id_or_path, options);
-  if (source.kind === 'folder') return readJson(path.join(source.path, 'config.json'));
-  return configOf((await fromNative(native.readModelFile(source.path))).hparams);
+  const part = await partOf(id_or_path, 'config', [configFile], options);
+  if (part.kind === 'folder') return readJson(part.path);
+  return configOf((await fromNative(native.readModelFile(part.path))).hparams);
+}
+
+/** The file that one part is read from: one of a folder's own (kind 'folder'), or a GGUF file. */
+async function partOf(
+  id_or_path: string,
+  part: Part,
+  expected: readonly string[],
+  options: PretrainedOptions,
+): Promise<ModelSource> {
+  const source = await resolveSource(id_or_path, [part], options);
+  if (source.kind === 'gguf') return source;
+  const [name] = filesOf(await fileNames(source.path), [part], 'auto', source.path);
+  if (!name) {
+    const [first, ...others] = [...expected, 'a .gguf'];
+    throw new AltCLIPError(
+      'IO',
+      `${path.join(source.path, first as string)}: no such file, and no ${others.join(' or ')} in its place`,
+    );
+  }
+  return { kind: name.endsWith('.gguf') ? 'gguf' : 'folder', path: path.join(source.path, name) };
 }
 
 function configOf(hparams: NativeHparams): Record<string, unknown> {
@@ -163,14 +204,6 @@ async function expectDType(file: string, dtype: NativeDType): Promise<void> {
   if (found !== dtype) {
     invalid(`dtype: got ${dtype}, but ${file} holds ${found}; leave dtype out or convert the original checkpoint`);
   }
-}
-
-async function firstOf(folder: string, names: readonly string[]): Promise<string | undefined> {
-  for (const name of names) {
-    const file = path.join(folder, name);
-    if ((await stat(file).catch(() => undefined))?.isFile()) return file;
-  }
-  return undefined;
 }
 
 async function readJson(file: string): Promise<Record<string, unknown>> {

@@ -37,8 +37,8 @@ export interface LoadedModel {
 /** Loads the given towers of a checkpoint. @throws as the models' from_pretrained. */
 export async function loadPretrained(id: string, towers: Tower[], options: ModelOptions = {}): Promise<LoadedModel> {
   checkOptions(options);
-  const file = await resolveModel(id, options);
-  const config = await AltCLIPConfig.from_pretrained(id, options);
+  const { file, source } = await resolveModel(id, options);
+  const config = await AltCLIPConfig.from_pretrained(source.path);
   const loaded = { native: await loadFile(file, id, towers, options), config, file };
   options.progress_callback?.({ status: 'ready', name: id });
   return loaded;
@@ -106,7 +106,7 @@ export abstract class AltCLIPPreTrainedModel<Inputs, Output> extends Callable<(i
     this.native = loaded.native;
   }
 
-  /** Type of the weights: 'f32', 'f16', 'bf16' or 'q8_0'. */
+  /** Type of the weights: a {@link DType}, never 'auto'. */
   get dtype(): string {
     return this.native.dtype;
   }

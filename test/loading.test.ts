@@ -16,13 +16,15 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllEnvs());
 
+const modelFile = async (...args: Parameters<typeof resolveModel>): Promise<string> =>
+  (await resolveModel(...args)).file;
 const ggufs = (folder: string): string[] => readdirSync(folder).filter((name) => name.endsWith('.gguf'));
 
 describe('a folder', () => {
   it('is converted once and found again', async () => {
-    const first = await resolveModel(tiny, { cache_dir, dtype: 'f16' });
+    const first = await modelFile(tiny, { cache_dir, dtype: 'f16' });
     const events: ProgressInfo[] = [];
-    const again = await resolveModel(tiny, { cache_dir, dtype: 'f16', progress_callback: (info) => events.push(info) });
+    const again = await modelFile(tiny, { cache_dir, dtype: 'f16', progress_callback: (info) => events.push(info) });
     expect(again).toBe(first);
     expect(path.dirname(first)).toBe(cache_dir);
     expect(events.map((event) => event.status)).toEqual(['initiate', 'done']);
@@ -32,10 +34,10 @@ describe('a folder', () => {
   it('gives another file for another dtype, and when a source file changes', async () => {
     const copy = path.join(root, 'changing');
     cpSync(tiny, copy, { recursive: true });
-    const first = await resolveModel(copy, { cache_dir });
-    expect(await resolveModel(copy, { cache_dir, dtype: 'q8_0' })).not.toBe(first);
+    const first = await modelFile(copy, { cache_dir });
+    expect(await modelFile(copy, { cache_dir, dtype: 'q8_0' })).not.toBe(first);
     utimesSync(path.join(copy, 'model.safetensors'), new Date(), new Date(2001, 1, 1));
-    expect(await resolveModel(copy, { cache_dir })).not.toBe(first);
+    expect(await modelFile(copy, { cache_dir })).not.toBe(first);
     expect(ggufs(cache_dir).length).toBe(3);
   });
 
@@ -43,7 +45,7 @@ describe('a folder', () => {
     const loaded: number[] = [0, 0, 0];
     const files = await Promise.all(
       loaded.map((_, i) =>
-        resolveModel(tiny, {
+        modelFile(tiny, {
           cache_dir,
           progress_callback: (info) => {
             if (info.status === 'progress') loaded[i] = info.loaded;
@@ -57,8 +59,8 @@ describe('a folder', () => {
 
   it('goes on for a caller when another aborts', async () => {
     const controller = new AbortController();
-    const impatient = resolveModel(tiny, { cache_dir, signal: controller.signal });
-    const patient = resolveModel(tiny, { cache_dir });
+    const impatient = modelFile(tiny, { cache_dir, signal: controller.signal });
+    const patient = modelFile(tiny, { cache_dir });
     controller.abort();
     await expect(impatient).rejects.toMatchObject({ code: 'ABORTED' });
     expect(ggufs(path.dirname(await patient)).length).toBe(1);
@@ -66,10 +68,10 @@ describe('a folder', () => {
 
   it('leaves nothing behind when every caller aborts, and can be converted then', async () => {
     const controller = new AbortController();
-    const calls = [1, 2].map(() => resolveModel(e2e, { cache_dir, signal: controller.signal }));
+    const calls = [1, 2].map(() => modelFile(e2e, { cache_dir, signal: controller.signal }));
     setImmediate(() => controller.abort());
     for (const { status } of await Promise.allSettled(calls)) expect(status).toBe('rejected');
-    const file = await resolveModel(e2e, { cache_dir });
+    const file = await modelFile(e2e, { cache_dir });
     expect(readdirSync(cache_dir)).toEqual([path.basename(file)]);
   });
 
@@ -113,8 +115,8 @@ describe('a folder', () => {
 
 describe('a GGUF file', () => {
   it('is taken as it is, with the configuration and preprocessing of the folder it was made from', async () => {
-    const file = await resolveModel(e2e, { cache_dir, dtype: 'f32' });
-    expect(await resolveModel(file)).toBe(file);
+    const file = await modelFile(e2e, { cache_dir, dtype: 'f32' });
+    expect(await modelFile(file)).toBe(file);
     expect(await resolveTokenizerFile(file)).toBe(file);
     expect(await loadPreprocessorConfig(file)).toMatchObject({ size: { shortest_edge: 224 }, do_normalize: true });
     const config = await loadConfig(file);
@@ -162,10 +164,11 @@ describe('names', () => {
     ['a missing file', 'missing.gguf', 'IO', /missing.gguf: no such file/],
     ['an empty string', '', 'INVALID_ARGUMENT', /id_or_path/],
     ['no string', 7 as never, 'INVALID_ARGUMENT', /id_or_path: got number/],
-    ['an id that is not downloaded', 'BAAI/AltCLIP', 'HUB', /hf download BAAI\/AltCLIP/],
+    ['an id that is not downloaded', 'BAAI/AltCLIP', 'HUB', /BAAI\/AltCLIP: revision main is not in the cache/],
     ['a revision that is a path', 'BAAI/AltCLIP', 'INVALID_ARGUMENT', /revision/, '../../x'],
   ])('%s', async (_, id, code, message, revision?: string) => {
     vi.stubEnv('HF_HUB_CACHE', path.join(root, 'no-hub'));
+    vi.stubEnv('HF_HUB_OFFLINE', '1');
     await expect(AltCLIPModel.from_pretrained(id, { revision })).rejects.toMatchObject({
       code,
       message: expect.stringMatching(message) as string,
@@ -179,21 +182,22 @@ describe('names', () => {
     writeFileSync(path.join(repository, 'refs', 'main'), 'abc123');
     cpSync(e2e, path.join(repository, 'snapshots', 'abc123'), { recursive: true });
     vi.stubEnv('HF_HUB_CACHE', hub);
-    const file = await resolveModel('Some/Model', { cache_dir });
+    vi.stubEnv('HF_HUB_OFFLINE', '1');
+    const file = await modelFile('Some/Model', { cache_dir });
     expect(path.basename(file)).toMatch(/^Some--Model-auto-/);
     expect(await resolveTokenizerFile('Some/Model', { revision: 'abc123' })).toMatch(/tokenizer\.json$/);
-    await expect(resolveModel('Some/Model', { revision: 'v2' })).rejects.toMatchObject({ code: 'HUB' });
+    await expect(modelFile('Some/Model', { revision: 'v2' })).rejects.toMatchObject({ code: 'HUB' });
   });
 
   it('takes the cache folder from ALTCLIP_CACHE', async () => {
     vi.stubEnv('ALTCLIP_CACHE', cache_dir);
-    expect(path.dirname(await resolveModel(tiny))).toBe(cache_dir);
+    expect(path.dirname(await modelFile(tiny))).toBe(cache_dir);
   });
 
   it('names a cache folder that cannot be made', async () => {
     const file = path.join(root, 'a-file');
     writeFileSync(file, '');
-    await expect(resolveModel(tiny, { cache_dir: path.join(file, 'x') })).rejects.toMatchObject({
+    await expect(modelFile(tiny, { cache_dir: path.join(file, 'x') })).rejects.toMatchObject({
       code: 'IO',
       message: expect.stringMatching(/set cache_dir or ALTCLIP_CACHE/) as string,
     });

@@ -82,8 +82,7 @@ ${table(rows, [5])}
 
 ${hits} of ${pictures.length} right. It knows drawings of simple things; try one of your own:
   ${paint('cyan', `${program} classify ${own} --labels "Löwe,피자,arco iris,кактус"`)}
-For photographs take BAAI/AltCLIP: download its folder from the Hugging Face hub, then
-  ${paint('cyan', `${program} convert AltCLIP AltCLIP.gguf --dtype q8_0`)}
-  ${paint('cyan', `${program} classify photo.jpg --labels "a dog,un chat" --model AltCLIP.gguf`)}`);
+For photographs take BAAI/AltCLIP; the first time downloads 3.2 GB from the Hugging Face hub:
+  ${paint('cyan', `${program} classify photo.jpg --labels "dog,chat" --model BAAI/AltCLIP --dtype q8_0`)}`);
   },
 };

@@ -56,7 +56,7 @@ export const command: Command = {
       dtype: modelOptions.dtype,
     });
     if (positionals.length > 1) throw new UsageError('info takes one model');
-    const file = await loading(values.dtype, signal, (options) =>
+    const { file } = await loading(values.dtype, signal, (options) =>
       resolveModel(positionals[0] ?? DEFAULT_MODEL, options),
     );
     const model = await fromNative(native.readModelFile(file));

@@ -11,7 +11,8 @@ export const DEFAULT_MODEL = 'demo';
 export const modelOptions = { model: { type: 'string', short: 'm' }, dtype: { type: 'string' } } as const;
 
 /** The lines of --help that explain {@link modelOptions}. */
-export const modelHelp = `  -m, --model M       a .gguf file or a Hugging Face folder (default: demo)
+export const modelHelp = `  -m, --model M       a .gguf file, a Hugging Face folder, or an id of its hub
+                      (default: demo)
       --dtype D       weights of a converted folder: ${dtypes.join(', ')}`;
 
 /** @throws {UsageError} where `value` is no weight type */
@@ -30,8 +31,10 @@ export async function loading<T>(
   signal: AbortSignal,
   load: (options: { dtype: DType; signal: AbortSignal; progress_callback: (info: ProgressInfo) => void }) => Promise<T>,
 ): Promise<T> {
-  const progress = new Progress('converting');
+  let progress = new Progress('converting');
   const progress_callback = (info: ProgressInfo) => {
+    if (info.status === 'initiate') progress = new Progress('converting');
+    if (info.status === 'download') progress = new Progress('downloading');
     if (info.status === 'progress') progress.update(info.loaded, info.total, size(info.total));
     if (info.status === 'done') progress.end();
   };

@@ -44,7 +44,19 @@ export interface PretrainedOptions {
 /** Weight types a model can be loaded in; 'auto' keeps the checkpoint's own. */
 export type DType = NativeDType | 'auto';
 
-export const dtypes: readonly DType[] = ['auto', 'f32', 'f16', 'bf16', 'q8_0'];
+export const dtypes: readonly DType[] = [
+  'auto',
+  'f32',
+  'f16',
+  'bf16',
+  'q8_0',
+  'q6_k',
+  'q5_k_m',
+  'q5_k',
+  'q4_k_m',
+  'q4_k',
+  'q4_0',
+];
 
 /** The id of the small model that comes with the package. */
 export const demoId = 'demo';

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { AltCLIPError } from './errors';
 
 /** Weight types a model file can carry. */
-export type NativeDType = 'f32' | 'f16' | 'bf16' | 'q8_0';
+export type NativeDType = 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q6_k' | 'q5_k_m' | 'q5_k' | 'q4_k_m' | 'q4_k' | 'q4_0';
 export type Tower = 'text' | 'vision';
 
 /** A cancellation request that native threads poll. */
@@ -175,6 +175,8 @@ export interface NativeConvertOptions {
   source: string | { config: string; seed: number };
   output: string;
   dtype: NativeDType | 'auto';
+  /** That tower alone; both where absent. */
+  tower?: Tower | undefined;
   /** general.name; the folder's name where absent. */
   name?: string | undefined;
   abort?: NativeAbortFlag | undefined;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { AltCLIPModel, AltCLIPTextModel, AltCLIPVisionModel } from '../lib';
 import { abortable } from '../lib/abort';
 import { AltCLIPError, type AltCLIPErrorCode, fromNative } from '../lib/errors';
 import { type NativeConvertReport, type NativeDType, type NativeModelFile, native } from '../lib/native';
@@ -186,6 +187,21 @@ describe('a converted file', () => {
       'preprocessor_config.json',
     );
     expect(info.preprocessor).toEqual(preprocessor);
+  });
+
+  it('of one tower loads as that tower; AltCLIPModel says what is missing', async () => {
+    const source = fixture('models', 'tiny-e2e');
+    for (const [tower, own, other] of [
+      ['text', AltCLIPTextModel, AltCLIPVisionModel],
+      ['vision', AltCLIPVisionModel, AltCLIPTextModel],
+    ] as const) {
+      const output = path.join(folder, `${tower}.gguf`);
+      await native.convertModel({ source, output, dtype: 'q8_0', tower });
+      await (await own.from_pretrained(output)).dispose();
+      for (const refused of [other, AltCLIPModel]) {
+        expect((await errorOf(refused.from_pretrained(output))).message).toMatch(/no (text|vision) tower: .*loads/);
+      }
+    }
   });
 
   it('has the tokenizer of its folder', async () => {

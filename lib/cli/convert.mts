@@ -6,13 +6,17 @@ import { type Command, parse, UsageError } from './arguments.mjs';
 import { dtypeOf } from './model.mjs';
 import { Progress, size } from './terminal.mjs';
 
-const help = `Usage: altclip convert FOLDER OUT.gguf [--dtype D]
+const help = `Usage: altclip convert FOLDER OUT.gguf [--dtype D] [--tower T]
 
 Converts a checkpoint in Hugging Face's layout (its JSON files, the tokenizer,
 the weights) into one file. It streams: memory stays small whatever the model's
 size. OUT.gguf appears when it is complete.
 
-      --dtype D       auto (the checkpoint's own, default), f32, f16, bf16, q8_0
+      --dtype D       auto (the checkpoint's own, default), f32, f16, bf16, q8_0,
+                      q6_k, q5_k, q4_k, q4_0, or a mix: q5_k_m (q5_k; token table,
+                      projections, first and last blocks q8_0), q4_k_m (q4_k; q6_k)
+      --tower T       text or vision: that tower alone, for AltCLIPTextModel or
+                      AltCLIPVisionModel
 
 Example, once BAAI/AltCLIP lies in the folder AltCLIP:
   altclip convert AltCLIP AltCLIP-q8_0.gguf --dtype q8_0`;
@@ -20,17 +24,25 @@ Example, once BAAI/AltCLIP lies in the folder AltCLIP:
 export const command: Command = {
   help,
   async run(args, { signal }) {
-    const { values, positionals } = parse(args, { dtype: { type: 'string' } });
+    const { values, positionals } = parse(args, { dtype: { type: 'string' }, tower: { type: 'string' } });
     const [source, output] = positionals;
     if (!source || !output || positionals.length > 2) throw new UsageError('convert needs FOLDER and OUT.gguf');
     if (path.extname(output) !== '.gguf') throw new UsageError(`expected a name that ends in .gguf, got '${output}'`);
     const dtype = dtypeOf(values.dtype);
+    const { tower } = values;
+    if (tower !== undefined && tower !== 'text' && tower !== 'vision') {
+      throw new UsageError(`--tower: expected text or vision, got '${tower}'`);
+    }
 
     const progress = new Progress('converting');
-    const onProgress = (done: number, total: number) => progress.update(done, total, `${size(done)} of ${size(total)}`);
+    const begin = performance.now();
+    const onProgress = (done: number, total: number) => {
+      const left = Math.ceil((((performance.now() - begin) / 1000) * (total - done)) / done);
+      progress.update(done, total, `${size(done)} of ${size(total)}, ${left} s left`);
+    };
     try {
       const report = await abortable(signal, (abort) =>
-        native.convertModel({ source, output, dtype, abort, onProgress }),
+        native.convertModel({ source, output, dtype, tower, abort, onProgress }),
       );
       progress.end();
       console.log(`${output}: ${report.tensors} tensors, ${report.dtype}, ${size(report.bytes)}`);

@@ -121,6 +121,7 @@ export class HubServer {
     }
   }
 
+  // as the hub's, the storage is another host: huggingface_hub takes the metadata of the last answer of the same host
   private resolve(
     name: string,
     file: Stored,
@@ -132,7 +133,8 @@ export class HubServer {
     response.setHeader('X-Linked-Size', file.content.length);
     response.setHeader('X-Linked-Etag', `"${file.etag}"`);
     response.setHeader('ETag', `"${file.etag}"`);
-    if (file.lfs) response.writeHead(302, { Location: `${this.endpoint}/lfs/${name}` }).end();
+    if (file.lfs)
+      response.writeHead(302, { Location: `${this.endpoint.replace('127.0.0.1', 'localhost')}/lfs/${name}` }).end();
     else this.content(name, request, response, misdeed);
   }
 

@@ -26,6 +26,7 @@ beforeAll(async () => {
   cpSync(path.join(project, 'package'), installed, { recursive: true });
   // what npm would install beside it comes from our own node_modules, so that no network is needed
   for (const name of [...Object.keys(manifest.dependencies), '@types']) {
+    mkdirSync(path.dirname(path.join(modules, name)), { recursive: true });
     symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name), 'junction');
   }
   writeFileSync(path.join(project, 'package.json'), '{ "private": true }');

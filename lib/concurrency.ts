@@ -28,3 +28,20 @@ export async function forEachLimited<Item>(
     stop.abort();
   }
 }
+
+/** A function that runs what it is given, at most `limit` at once, in the order of the calls. */
+export function limiter(limit: number): <Result>(work: () => Promise<Result>) => Promise<Result> {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (work) => {
+    if (running === limit) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running++;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else running--;
+    }
+  };
+}

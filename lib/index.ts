@@ -4,7 +4,7 @@ export { AltCLIPError, type AltCLIPErrorCode } from './errors';
 export { type ImageInput, RawImage } from './image';
 export { CLIPImageProcessor, type ImageProcessorOptions } from './image_processing';
 export type { DType, PretrainedOptions, ProgressCallback, ProgressInfo } from './loading';
-export { AltCLIPModel } from './modeling';
+export { AltCLIPModel, type EncodeImagesOptions } from './modeling';
 export type { ModelOptions, RandomModelOptions } from './modeling_base';
 export type {
   AltCLIPInputs,
@@ -23,6 +23,6 @@ export {
   ZeroShotImageClassificationPipeline,
 } from './pipeline';
 export { AltCLIPProcessor, type ProcessorInputs, type ProcessorOutput } from './processing';
-export type { EncodeOptions } from './streams';
+export type { EncodeOptions, OnError } from './streams';
 export { type NestedArray, Tensor, type TensorLike, type TensorType } from './tensor';
 export { type TokenizerOptions, XLMRobertaTokenizer } from './tokenization';

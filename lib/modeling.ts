@@ -25,9 +25,20 @@ import {
 import { runText, runVision } from './modeling_towers';
 import { type AltCLIPOutput, perRow, towerOutput } from './outputs';
 import { checkPairs, contrastiveLoss, similarity } from './similarity';
-import { checkStream, type EncodeOptions, encodeInBatches } from './streams';
-import type { Tensor } from './tensor';
+import { checkCount, checkOnError, checkStream, type EncodeOptions, encodeInBatches, type OnError } from './streams';
+import { Tensor } from './tensor';
 import { XLMRobertaTokenizer } from './tokenization';
+
+/** Options of encode_images. */
+export interface EncodeImagesOptions extends EncodeOptions {
+  /** Images opened and resized beyond the batch that is in the tower. */
+  decode_ahead?: number;
+  /**
+   * What becomes of an image that cannot be read: 'throw' (the default) ends the loop; 'skip' leaves it out; a function
+   * hears of the error, the image's place in the source (from 0) and the image, which is left out.
+   */
+  on_error?: OnError<ImageInput>;
+}
 
 /**
  * AltCLIP: both towers, their projections into one embedding space, and the similarity between them.
@@ -121,23 +132,32 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
   /**
    * Embeddings of many images, one at a time, in order: float32 [projection_dim], length 1.
    *
-   * The next batch is decoded while the tower works; two batches are in memory, however many images there are.
+   * While the tower works on a batch, the next `decode_ahead` images are opened and resized, four at once; no more are
+   * in memory, however many images there are.
    * @param images paths, URLs, bytes, RawImages, ... from any iterable or async iterable; preprocessed as the model's
    *   own processor does.
-   * @throws (from the loop) IO or IMAGE naming an image that cannot be read, which ends the stream; ABORTED; DISPOSED.
+   * @param options see {@link EncodeImagesOptions}; decode_ahead defaults to batch_size.
+   * @throws (from the loop) IO or IMAGE naming an image that cannot be read, after the rows before it, where on_error is
+   *   'throw'; what a callback or the source throws; ABORTED; DISPOSED.
    */
   encode_images(
     images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
-    { batch_size = 16, signal }: EncodeOptions = {},
+    { batch_size = 16, decode_ahead = batch_size, on_error = 'throw', signal }: EncodeImagesOptions = {},
   ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
     checkStream(images, batch_size, 'images');
-    return encodeInBatches(
-      images,
-      batch_size,
+    checkCount(decode_ahead, 'decode_ahead');
+    checkOnError(on_error);
+    return encodeInBatches(images, {
+      batchSize: batch_size,
+      ahead: decode_ahead,
+      onError: on_error,
       signal,
-      async (batch, stop) => (await this.ownImageProcessor()).preprocess(batch, { signal: stop }),
-      ({ pixel_values }, stop) => this.get_image_features({ pixel_values, signal: stop }),
-    );
+      prepare: async (image, stop) => (await this.ownImageProcessor()).preprocess(image, { signal: stop }),
+      encode: (batch, stop) => {
+        const pixel_values = stacked(batch.map((one) => one.pixel_values as Tensor<'float32'>));
+        return this.get_image_features({ pixel_values, signal: stop });
+      },
+    });
   }
 
   /**
@@ -150,13 +170,17 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
     { batch_size = 64, signal }: EncodeOptions = {},
   ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
     checkStream(texts, batch_size, 'texts');
-    return encodeInBatches(
-      texts,
-      batch_size,
+    return encodeInBatches(texts, {
+      batchSize: batch_size,
+      ahead: batch_size,
+      onError: 'throw',
       signal,
-      async (batch) => (await this.ownTokenizer())(batch, { padding: true, truncation: true }),
-      (inputs, stop) => this.get_text_features({ ...inputs, signal: stop }),
-    );
+      prepare: async (text) => text,
+      encode: async (batch, stop) => {
+        const inputs = await (await this.ownTokenizer())(batch, { padding: true, truncation: true });
+        return this.get_text_features({ ...inputs, signal: stop });
+      },
+    });
   }
 
   private ownImageProcessor(): Promise<CLIPImageProcessor> {
@@ -181,4 +205,17 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
 function squareProcessor(size: AltCLIPConfig['vision_config']['image_size']): CLIPImageProcessor {
   const side = Array.isArray(size) ? size[0] : (size ?? 224);
   return new CLIPImageProcessor({ size: { shortest_edge: side }, crop_size: { height: side, width: side } });
+}
+
+/** Tensors [1, ...] of one shape as one [n, ...]. */
+function stacked(rows: Tensor<'float32'>[]): Tensor<'float32'> {
+  const [first] = rows as [Tensor<'float32'>];
+  const misfit = rows.find(({ dims }) => dims.join() !== first.dims.join());
+  if (misfit)
+    invalid(`images: got [${first.dims}] and [${misfit.dims}] after preprocessing, expected one size for all`);
+  const data = new Float32Array(rows.length * first.data.length);
+  rows.forEach((row, i) => {
+    data.set(row.data, i * first.data.length);
+  });
+  return new Tensor('float32', data, [rows.length, ...first.dims.slice(1)]);
 }

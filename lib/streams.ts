@@ -1,3 +1,4 @@
+import { limiter } from './concurrency';
 import { AltCLIPError, invalid } from './errors';
 import { Tensor } from './tensor';
 
@@ -8,19 +9,35 @@ export interface EncodeOptions {
   signal?: AbortSignal;
 }
 
+/** An item that could not be prepared: its error, its place in the source (from 0) and the item itself. */
+export type OnError<Item> = 'throw' | 'skip' | ((error: unknown, index: number, item: Item) => void);
+
+/** How encodeInBatches goes about it. */
+export interface StreamPlan<Item, Prepared> {
+  batchSize: number;
+  /** Items that are prepared, or being prepared, beyond the batch that is in the tower. */
+  ahead: number;
+  signal: AbortSignal | undefined;
+  onError: OnError<Item>;
+  /** Makes an item ready for the tower; a few run at once. */
+  prepare: (item: Item, stop: AbortSignal) => Promise<Prepared>;
+  /** Features [n, dim] of up to batchSize items. */
+  encode: (batch: Prepared[], stop: AbortSignal) => Promise<Tensor<'float32'>>;
+}
+
+/** Items being prepared at once; sharp decodes on four threads. */
+const maxPreparing = 4;
+
 /**
  * Embeddings of length 1 of the items of `source`, one at a time, in order.
  *
- * While the tower works on a batch the next one is prepared, so that two batches are in memory, however long the source
- * is. Leaving the loop early stops both. An item that cannot be prepared ends the stream with its error.
- * @param prepare makes a batch ready for the tower; @param encode gives features [n, dim].
+ * While the tower works on a batch, the next items are prepared, `ahead` of them at most, however long the source is.
+ * Leaving the loop early stops both. With onError 'throw' an item that cannot be prepared ends the stream with its
+ * error, after the rows before it; else it has no row, and a callback hears of it.
  */
 export async function* encodeInBatches<Item, Prepared>(
   source: Iterable<Item> | AsyncIterable<Item>,
-  batchSize: number,
-  signal: AbortSignal | undefined,
-  prepare: (batch: Item[], signal: AbortSignal) => Promise<Prepared>,
-  encode: (prepared: Prepared, signal: AbortSignal) => Promise<Tensor<'float32'>>,
+  { batchSize, ahead, signal, onError, prepare, encode }: StreamPlan<Item, Prepared>,
 ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
   const stop = new AbortController();
   const aborted = new Promise<never>((_, reject) => {
@@ -32,40 +49,81 @@ export async function* encodeInBatches<Item, Prepared>(
     else signal?.addEventListener('abort', abort, { once: true, signal: stop.signal });
   });
   aborted.catch(() => undefined);
-  const batches = inBatches(source, batchSize);
-  const next = async (): Promise<Prepared | undefined> => {
-    const { value, done } = await Promise.race([batches.next(), aborted]);
-    return done ? undefined : prepare(value, stop.signal);
-  };
+  const items = preparedInOrder(source, ahead, stop.signal, prepare);
   try {
-    let upcoming = next();
-    for (;;) {
-      const prepared = await upcoming;
-      if (prepared === undefined) return;
-      upcoming = next();
-      upcoming.catch(() => undefined); // reported when its turn comes
-      const features = (await encode(prepared, stop.signal)).normalize();
-      for (const row of features) yield new Tensor('float32', row.data.slice(), row.dims);
+    if (signal?.aborted) await aborted;
+    for (let done = false; !done; ) {
+      const batch: Prepared[] = [];
+      let failure: { error: unknown } | undefined;
+      while (batch.length < batchSize && !failure) {
+        const outcome = await Promise.race([aborted, items.next()]);
+        if (outcome === undefined) {
+          done = true;
+          break;
+        }
+        if ('value' in outcome) batch.push(outcome.value);
+        else if (onError === 'throw') failure = outcome;
+        else if (onError !== 'skip') onError(outcome.error, outcome.index, outcome.item);
+      }
+      if (batch.length > 0) {
+        const features = (await Promise.race([aborted, encode(batch, stop.signal)])).normalize();
+        for (const row of features) yield new Tensor('float32', row.data.slice(), row.dims);
+      }
+      if (failure) throw failure.error;
     }
   } finally {
     stop.abort();
-    // not awaited: a source that is waiting for its next item would hold up whoever leaves the loop
-    batches.return().catch(() => undefined);
+    items.close();
   }
 }
 
-async function* inBatches<Item>(
+type Outcome<Item, Prepared> = { value: Prepared } | { error: unknown; index: number; item: Item };
+
+/** `next` gives what has become of the items, in order, then undefined; it rejects where the source itself fails. */
+function preparedInOrder<Item, Prepared>(
   source: Iterable<Item> | AsyncIterable<Item>,
-  size: number,
-): AsyncGenerator<Item[], void, undefined> {
-  let batch: Item[] = [];
-  for await (const item of source) {
-    batch.push(item);
-    if (batch.length < size) continue;
-    yield batch;
-    batch = [];
-  }
-  if (batch.length > 0) yield batch;
+  ahead: number,
+  stop: AbortSignal,
+  prepare: (item: Item, stop: AbortSignal) => Promise<Prepared>,
+): { next: () => Promise<Outcome<Item, Prepared> | undefined>; close: () => void } {
+  const iterator = stepper(source);
+  const limited = limiter(maxPreparing);
+  const slots: Promise<Outcome<Item, Prepared> | undefined>[] = [];
+  let turn: Promise<IteratorResult<Item>> = Promise.resolve({ value: undefined as never, done: false });
+  let pulled = 0;
+  const pull = async (): Promise<Outcome<Item, Prepared> | undefined> => {
+    turn = turn.then((last) => (last.done || stop.aborted ? { value: undefined, done: true } : iterator.next()));
+    const { value: item, done } = await turn;
+    if (done) return undefined;
+    const index = pulled++;
+    return limited(() => prepare(item, stop)).then(
+      (value) => ({ value }),
+      (error) => ({ error, index, item }),
+    );
+  };
+  const fill = (count: number): void => {
+    while (slots.length < count) {
+      const slot = pull();
+      slot.catch(() => undefined); // reported when its turn comes
+      slots.push(slot);
+    }
+  };
+  return {
+    next: async () => {
+      fill(1);
+      const outcome = await slots.shift();
+      fill(ahead);
+      return outcome;
+    },
+    // not awaited: a source that is waiting for its next item would hold up whoever leaves the loop
+    close: () => {
+      Promise.resolve(iterator.return?.()).catch(() => undefined);
+    },
+  };
+}
+
+function stepper<Item>(source: Iterable<Item> | AsyncIterable<Item>): Iterator<Item> | AsyncIterator<Item> {
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
 }
 
 /** @throws INVALID_ARGUMENT where `source` is no iterable (a string is one item, not many) or batch_size no count. */
@@ -77,7 +135,16 @@ export function checkStream(source: unknown, batchSize: number, what: string): v
       `${what}: got ${typeof source === 'string' ? 'one string' : typeof source}, expected an iterable of ${what}`,
     );
   }
-  if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
-    invalid(`batch_size: got ${batchSize}, expected an integer above 0`);
-  }
+  checkCount(batchSize, 'batch_size');
+}
+
+/** @throws INVALID_ARGUMENT naming `name` where `value` is no positive integer. */
+export function checkCount(value: number, name: string): void {
+  if (!Number.isSafeInteger(value) || value < 1) invalid(`${name}: got ${value}, expected an integer above 0`);
+}
+
+/** @throws INVALID_ARGUMENT where `onError` is none of its kinds. */
+export function checkOnError(onError: unknown): void {
+  if (onError === 'throw' || onError === 'skip' || typeof onError === 'function') return;
+  invalid(`on_error: got ${String(onError)}, expected 'throw', 'skip' or a function`);
 }

@@ -1,18 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { checkStream, encodeInBatches } from '../lib/streams';
+import { checkOnError, checkStream, encodeInBatches, type StreamPlan } from '../lib/streams';
 import { Tensor } from '../lib/tensor';
 
 const nothing = (): void => undefined;
 
 /** "Embeds" numbers as [x, 0] and writes down what happens. */
-function counting(log: string[] = []) {
+function counting(log: string[] = []): StreamPlan<number, number> & { log: string[] } {
   return {
     log,
-    prepare: async (batch: number[]): Promise<number[]> => {
-      log.push(`prepare ${batch.join()}`);
-      return batch;
+    batchSize: 2,
+    ahead: 2,
+    signal: undefined,
+    onError: 'throw',
+    prepare: async (item) => {
+      log.push(`prepare ${item}`);
+      return item;
     },
-    encode: async (batch: number[]): Promise<Tensor<'float32'>> => {
+    encode: async (batch) => {
       log.push(`encode ${batch.join()}`);
       return new Tensor(
         'float32',
@@ -34,44 +38,77 @@ async function* numbers(end: number, log: string[] = []): AsyncGenerator<number>
   }
 }
 
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 describe('encodeInBatches', () => {
   it('gives one row an item, normalised, in order, the last batch short', async () => {
-    const { log, prepare, encode } = counting();
+    const plan = counting();
     const rows = [];
-    for await (const row of encodeInBatches([2, 3, 4, 5, 6], 2, undefined, prepare, encode)) rows.push(row);
+    for await (const row of encodeInBatches([2, 3, 4, 5, 6], plan)) rows.push(row);
     expect(rows.map((row) => row.tolist())).toEqual(Array(5).fill([1, 0]));
     expect(rows.every((row) => row.data.buffer.byteLength === 8)).toBe(true);
-    expect(log.filter((line) => line.startsWith('encode'))).toEqual(['encode 2,3', 'encode 4,5', 'encode 6']);
+    expect(plan.log.filter((line) => line.startsWith('encode'))).toEqual(['encode 2,3', 'encode 4,5', 'encode 6']);
   });
 
-  it('prepares one batch ahead and no further', async () => {
-    const { log, prepare, encode } = counting();
-    const rows = encodeInBatches(numbers(100, log), 2, undefined, prepare, encode);
+  it.each([1, 2, 5])('prepares %d items ahead and no further', async (ahead) => {
+    const plan = counting();
+    const rows = encodeInBatches(numbers(100, plan.log), { ...plan, ahead });
     await rows.next();
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(log).toContain('prepare 3,4');
-    expect(log).not.toContain('pull 5');
+    await settled();
+    expect(plan.log).toContain(`prepare ${2 + ahead}`);
+    expect(plan.log).not.toContain(`pull ${3 + ahead}`);
     await rows.return();
   });
 
+  it('keeps the order where later items are ready first', async () => {
+    const order: number[] = [];
+    const plan: StreamPlan<number, number> = {
+      ...counting(),
+      ahead: 8,
+      prepare: async (item) => {
+        await new Promise((resolve) => setTimeout(resolve, item % 3 === 1 ? 15 : 0));
+        return item;
+      },
+      encode: async (batch, stop) => {
+        order.push(...batch);
+        return counting().encode(batch, stop);
+      },
+    };
+    for await (const _ of encodeInBatches(numbers(12), plan));
+    expect(order).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+  });
+
+  it('prepares four items at once at most', async () => {
+    let running = 0;
+    let most = 0;
+    const prepare = async (item: number): Promise<number> => {
+      most = Math.max(most, ++running);
+      await settled();
+      running--;
+      return item;
+    };
+    for await (const _ of encodeInBatches(numbers(30), { ...counting(), ahead: 16, prepare }));
+    expect(most).toBe(4);
+  });
+
   it('closes the source when the loop is left', async () => {
-    const { log, prepare, encode } = counting();
-    for await (const _ of encodeInBatches(numbers(100, log), 2, undefined, prepare, encode)) break;
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(log).toContain('closed');
-    expect(log.filter((line) => line.startsWith('pull')).length).toBeLessThanOrEqual(4);
+    const plan = counting();
+    for await (const _ of encodeInBatches(numbers(100, plan.log), plan)) break;
+    await settled();
+    expect(plan.log).toContain('closed');
+    expect(plan.log.filter((line) => line.startsWith('pull')).length).toBeLessThanOrEqual(4);
   });
 
   it('can be left and aborted while the source waits for its next item', async () => {
-    const { prepare, encode } = counting();
+    const plan = { ...counting(), batchSize: 1 };
     async function* stuck(): AsyncGenerator<number> {
       yield 1;
       await new Promise<void>(nothing);
     }
-    for await (const _ of encodeInBatches(stuck(), 1, undefined, prepare, encode)) break;
+    for await (const _ of encodeInBatches(stuck(), plan)) break;
 
     const controller = new AbortController();
-    const rows = encodeInBatches(stuck(), 1, controller.signal, prepare, encode);
+    const rows = encodeInBatches(stuck(), { ...plan, signal: controller.signal });
     await rows.next();
     const waiting = rows.next();
     controller.abort(new Error('enough'));
@@ -81,49 +118,76 @@ describe('encodeInBatches', () => {
   it('aborts what is being prepared and encoded', async () => {
     const controller = new AbortController();
     const signals: AbortSignal[] = [];
-    const rows = encodeInBatches(
-      [1, 2],
-      1,
-      controller.signal,
-      async (batch: number[], signal) => {
-        signals.push(signal);
-        return batch;
+    const rows = encodeInBatches([1, 2], {
+      ...counting(),
+      batchSize: 1,
+      signal: controller.signal,
+      prepare: async (item, stop) => {
+        signals.push(stop);
+        return item;
       },
-      async (batch, signal) => {
-        signals.push(signal);
+      encode: async (batch, stop) => {
+        signals.push(stop);
         controller.abort();
-        return counting().encode(batch);
+        return counting().encode(batch, stop);
       },
-    );
+    });
     await rows.next().catch(nothing);
     expect(signals.length).toBeGreaterThan(1);
     expect(signals.every((signal) => signal.aborted)).toBe(true);
   });
 
   it('does nothing with a signal that is aborted already', async () => {
-    const { log, prepare, encode } = counting();
-    const rows = encodeInBatches([1], 1, AbortSignal.abort(), prepare, encode);
+    const plan = counting();
+    const rows = encodeInBatches(numbers(3, plan.log), { ...plan, signal: AbortSignal.abort() });
     await expect(rows.next()).rejects.toMatchObject({ code: 'ABORTED' });
-    expect(log).toEqual([]);
+    expect(plan.log).toEqual([]);
   });
 
-  it('ends with the error of an item, after the rows before it', async () => {
-    const { encode } = counting();
-    const prepare = async (batch: number[]): Promise<number[]> => {
-      if (batch.includes(3)) throw new Error('three');
-      return batch;
-    };
-    const rows: number[] = [];
-    const read = async (): Promise<void> => {
-      for await (const row of encodeInBatches(numbers(5), 2, undefined, prepare, encode)) rows.push(row.dims.length);
-    };
-    await expect(read()).rejects.toThrow('three');
-    expect(rows.length).toBe(2);
+  describe('with an item that cannot be prepared', () => {
+    const failing = (onError: StreamPlan<number, number>['onError']): StreamPlan<number, number> => ({
+      ...counting(),
+      onError,
+      prepare: async (item) => {
+        if (item === 2 || item === 4) throw new Error(`item ${item}`);
+        return item;
+      },
+    });
+
+    it('ends with its error, after the rows before it', async () => {
+      const rows = encodeInBatches(numbers(5), failing('throw'));
+      expect((await rows.next()).value?.tolist()).toEqual([1, 0]);
+      await expect(rows.next()).rejects.toThrow('item 2');
+      expect((await rows.next()).done).toBe(true);
+    });
+
+    it('leaves it out, and tells a callback which one it was', async () => {
+      const heard: [string, number, number][] = [];
+      for (const onError of ['skip', (e: unknown, i: number, item: number) => heard.push([String(e), i, item])]) {
+        let rows = 0;
+        const plan = failing(onError as StreamPlan<number, number>['onError']);
+        for await (const _ of encodeInBatches(numbers(5), plan)) rows++;
+        expect(rows).toBe(3);
+      }
+      expect(heard).toEqual([
+        ['Error: item 2', 1, 2],
+        ['Error: item 4', 3, 4],
+      ]);
+    });
+  });
+
+  it('passes on an error of the source, whatever on_error says', async () => {
+    async function* broken(): AsyncGenerator<number> {
+      yield 1;
+      throw new Error('the source broke');
+    }
+    const rows = encodeInBatches(broken(), { ...counting(), batchSize: 1, onError: 'skip' });
+    await rows.next();
+    await expect(rows.next()).rejects.toThrow('the source broke');
   });
 
   it('is empty for an empty source', async () => {
-    const { prepare, encode } = counting();
-    expect(await encodeInBatches([], 2, undefined, prepare, encode).next()).toEqual({ done: true, value: undefined });
+    expect(await encodeInBatches([], counting()).next()).toEqual({ done: true, value: undefined });
   });
 });
 
@@ -138,4 +202,8 @@ describe('checkStream', () => {
   ])('refuses %o with batch_size %d', (source, batchSize, message) => {
     expect(() => checkStream(source, batchSize, 'images')).toThrow(message);
   });
+});
+
+it('refuses an on_error of another kind', () => {
+  expect(() => checkOnError('ignore')).toThrow(/on_error: got ignore, expected 'throw', 'skip' or a function/);
 });

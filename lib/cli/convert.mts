@@ -12,9 +12,10 @@ Converts a checkpoint in Hugging Face's layout (its JSON files, the tokenizer,
 the weights) into one file. It streams: memory stays small whatever the model's
 size. OUT.gguf appears when it is complete.
 
-      --dtype D       auto (the checkpoint's own, default), f32, f16, bf16, q8_0,
-                      q6_k, q5_k, q4_k, q4_0, or a mix: q5_k_m (q5_k; token table,
-                      projections, first and last blocks q8_0), q4_k_m (q4_k; q6_k)
+      --dtype D       auto (the checkpoint's own, default), f32, f16, bf16,
+                      q8_0, q6_k, q5_k, q4_k, q4_0, or a mix that keeps token
+                      table, projections, first and last blocks finer:
+                      q5_k_m (those as q8_0), q4_k_m (as q6_k)
       --tower T       text or vision: that tower alone, for AltCLIPTextModel or
                       AltCLIPVisionModel
 

@@ -13,7 +13,8 @@ export const modelOptions = { model: { type: 'string', short: 'm' }, dtype: { ty
 /** The lines of --help that explain {@link modelOptions}. */
 export const modelHelp = `  -m, --model M       a .gguf file, a Hugging Face folder, or an id of its hub
                       (default: demo)
-      --dtype D       weights of a converted folder: ${dtypes.join(', ')}`;
+      --dtype D       weights of a converted folder: f32, f16, bf16, q8_0, q6_k,
+                      q5_k, q4_k, q4_0, q5_k_m, q4_k_m; default: as they are`;
 
 /** @throws {UsageError} where `value` is no weight type */
 export function dtypeOf(value = 'auto'): DType {

@@ -1,7 +1,7 @@
 /** altclip info: what is in a model file, and what this machine computes with. */
 
 import { fromNative } from '../errors.js';
-import { dtypes, resolveModel } from '../loading.js';
+import { resolveModel } from '../loading.js';
 import type { NativeModelFile } from '../native.js';
 import { native } from '../native.js';
 import { type Command, parse, UsageError } from './arguments.mjs';
@@ -15,7 +15,8 @@ sets in use here. MODEL is a .gguf file or a Hugging Face folder; without it,
 the embedded demo.
 
       --tensors       lists every tensor
-      --dtype D       weights of a converted folder: ${dtypes.join(', ')}
+      --dtype D       weights of a converted folder: f32, f16, bf16, q8_0, q6_k,
+                      q5_k, q4_k, q4_0, q5_k_m, q4_k_m; default: as they are
       --json          everything, for programs`;
 
 function hyperParameters({ hparams }: NativeModelFile): string {

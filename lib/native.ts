@@ -138,6 +138,11 @@ export interface NativeEncoding {
   offsets?: Uint32Array;
 }
 
+/** Encoded texts, one behind the other; `ends`: where each text's ids end. */
+export interface NativeEncodings extends NativeEncoding {
+  ends: Uint32Array;
+}
+
 export interface NativeTokenizer {
   readonly vocabSize: number;
   readonly specialTokens: {
@@ -153,7 +158,7 @@ export interface NativeTokenizer {
   readonly modelMaxLength?: number;
   /** Ids without any special token around them. */
   encode(text: string, withOffsets: boolean): NativeEncoding;
-  encodeBatch(texts: string[], withOffsets: boolean): NativeEncoding[];
+  encodeBatch(texts: string[], withOffsets: boolean): NativeEncodings;
   idToToken(id: number): string | undefined;
   tokenToId(token: string): number | undefined;
   decode(ids: Int32Array, skipSpecialTokens: boolean): string;

@@ -62,6 +62,8 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
   model_max_length: number;
   /** Where padding goes unless a call says otherwise. May be set. */
   padding_side: 'left' | 'right' = 'right';
+  /** The side that truncation cuts unless a call says otherwise. May be set. */
+  truncation_side: 'left' | 'right' = 'right';
   /** Names of the tensors that a call can give a model. */
   readonly model_input_names: string[] = ['input_ids', 'attention_mask'];
   private readonly native: NativeTokenizer;
@@ -117,7 +119,7 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
 
   _call(text: TextInput, options: TokenizerOptions = {}): BatchEncoding | BatchEncodingLists {
     const limit = this.model_max_length < veryLarge ? this.model_max_length : undefined;
-    const resolved = resolveOptions(options, limit, this.padding_side);
+    const resolved = resolveOptions(options, limit, this);
     const words = resolved.splitIntoWords;
     const samples = samplesOf(text, words, 'text');
     const single = isSingle(text, words);
@@ -203,14 +205,16 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
   }
 
   private tokensOf(samples: string[][], options: ResolvedOptions): Tokens[] {
-    const encodings = sync(() => this.native.encodeBatch(samples.flat(), options.offsets));
-    let next = 0;
+    const words = samples.flat();
+    const { ids, ends, offsets } = sync(() => this.native.encodeBatch(words, options.offsets));
+    let word = 0;
+    let begin = 0;
     return samples.map((sample) => {
-      const parts = encodings.slice(next, next + sample.length);
-      next += sample.length;
-      const ids = parts.flatMap((part) => Array.from(part.ids));
-      if (!options.offsets) return { ids };
-      return { ids, offsets: parts.flatMap((part) => Array.from(part.offsets as Uint32Array)) };
+      word += sample.length;
+      const end = word > 0 ? (ends[word - 1] as number) : 0;
+      const tokens = { ids: ids.subarray(begin, end), offsets: offsets?.subarray(2 * begin, 2 * end) };
+      begin = end;
+      return tokens;
     });
   }
 

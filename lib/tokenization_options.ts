@@ -3,7 +3,7 @@ import { kindOf } from './tensor';
 
 /** How rows get one length: not at all, to the longest of the call, or to `max_length`. */
 export type PaddingStrategy = boolean | 'longest' | 'max_length' | 'do_not_pad';
-/** What is cut where a row is longer than `max_length`: the end of the longer of text and pair, or of one of them. */
+/** What is cut where a row is longer than `max_length`: the longer of text and pair, or one of them. */
 export type TruncationStrategy = boolean | 'longest_first' | 'only_first' | 'only_second' | 'do_not_truncate';
 
 /** Arguments of a tokenizer's call; names and defaults are those of transformers. */
@@ -22,6 +22,8 @@ export interface TokenizerOptions {
   pad_to_multiple_of?: number | undefined;
   /** Default: the tokenizer's. */
   padding_side?: 'left' | 'right' | undefined;
+  /** The side that truncation cuts; default: the tokenizer's. */
+  truncation_side?: 'left' | 'right' | undefined;
   /** Texts are arrays of words. */
   is_split_into_words?: boolean | undefined;
   /** What truncation cuts comes back as further rows, which share `stride` tokens; without pairs. */
@@ -46,7 +48,8 @@ export interface ResolvedOptions {
   /** Infinity: no limit. */
   maxLength: number;
   multiple: number;
-  side: 'left' | 'right';
+  paddingSide: 'left' | 'right';
+  truncationSide: 'left' | 'right';
   splitIntoWords: boolean;
   overflow: boolean;
   stride: number;
@@ -78,6 +81,7 @@ const known: readonly string[] = [
   'max_length',
   'pad_to_multiple_of',
   'padding_side',
+  'truncation_side',
   'stride',
 ] satisfies (keyof TokenizerOptions)[];
 
@@ -107,7 +111,7 @@ const truncations = new Map<unknown, ResolvedOptions['truncation']>([
 export function resolveOptions(
   options: TokenizerOptions,
   modelMaxLength: number | undefined,
-  paddingSide: 'left' | 'right',
+  sides: { padding_side: 'left' | 'right'; truncation_side: 'left' | 'right' },
 ): ResolvedOptions {
   if (typeof options !== 'object' || options === null) invalid(`options: got ${kindOf(options)}, expected an object`);
   for (const [key, value] of Object.entries(options)) {
@@ -130,15 +134,14 @@ export function resolveOptions(
   if (truncation !== 'none' && padding !== 'none' && given !== undefined && given % multiple !== 0) {
     invalid(`max_length: got ${given}, expected a multiple of pad_to_multiple_of (${multiple}) with truncation`);
   }
-  const side = options.padding_side ?? paddingSide;
-  if (side !== 'left' && side !== 'right') invalid(`padding_side: got ${String(side)}, expected 'left' or 'right'`);
   return {
     addSpecialTokens: options.add_special_tokens ?? true,
     padding,
     truncation,
     maxLength,
     multiple,
-    side,
+    paddingSide: side(options.padding_side ?? sides.padding_side, 'padding_side'),
+    truncationSide: side(options.truncation_side ?? sides.truncation_side, 'truncation_side'),
     splitIntoWords: options.is_split_into_words ?? false,
     overflow: options.return_overflowing_tokens ?? false,
     stride: wholeNumber(options, 'stride', 0) ?? 0,
@@ -149,6 +152,11 @@ export function resolveOptions(
     length: options.return_length ?? false,
     tensor: options.return_tensor ?? true,
   };
+}
+
+function side(value: unknown, name: string): 'left' | 'right' {
+  if (value !== 'left' && value !== 'right') invalid(`${name}: got ${String(value)}, expected 'left' or 'right'`);
+  return value;
 }
 
 // padding up to it takes memory; no text tower has positions for a hundredth of it

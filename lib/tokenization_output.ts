@@ -61,21 +61,32 @@ export function toTensors(rows: Row[], options: ResolvedOptions): BatchEncoding 
         'ask for padding: true, or for arrays with return_tensor: false',
     );
   }
-  const tensor = (values: number[], ...dims: number[]): Tensor<'int64'> =>
-    new Tensor('int64', BigInt64Array.from(values, BigInt), dims);
   const result: Record<string, Tensor<'int64'>> = {};
-  for (const [name, of] of columns(options)) result[name] = tensor(rows.flatMap(of), rows.length, n);
+  for (const [name, of] of columns(options)) result[name] = int64(rows.map(of), [rows.length, n]);
   if (options.offsets) {
-    result.offset_mapping = tensor(
-      rows.flatMap((row) => row.offsets),
-      rows.length,
-      n,
-      2,
-    );
+    const offsets = rows.map((row) => row.offsets);
+    result.offset_mapping = int64(offsets, [rows.length, n, 2]);
   }
-  for (const [name, values] of perRow(rows, options)) result[name] = tensor(values, rows.length);
+  for (const [name, values] of perRow(rows, options)) result[name] = int64([values], [rows.length]);
   return result as BatchEncoding;
 }
+
+/** Numbers from 0 to 2 ** 32 - 1, written as the low half of each element: a BigInt for each would take most of a call. */
+function int64(rows: number[][], dims: number[]): Tensor<'int64'> {
+  const data = new BigInt64Array(dims.reduce((a, b) => a * b, 1));
+  const halves = new Uint32Array(data.buffer);
+  let at = lowHalf;
+  for (const row of rows) {
+    for (const value of row) {
+      halves[at] = value;
+      at += 2;
+    }
+  }
+  return new Tensor('int64', data, dims);
+}
+
+/** Which of an element's two halves is the low one on this machine. */
+const lowHalf = new Uint32Array(BigInt64Array.of(1n).buffer)[0] === 1 ? 0 : 1;
 
 /** Rows as arrays of numbers; `single`: the only row's numbers alone. */
 export function toLists(rows: Row[], options: ResolvedOptions, single: boolean): BatchEncodingLists {

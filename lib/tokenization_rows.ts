@@ -4,18 +4,18 @@ import type { ResolvedOptions } from './tokenization_options';
 
 /** Tokens of one text, without any around it; offsets are two a token. */
 export interface Tokens {
-  ids: number[];
-  offsets?: number[];
+  ids: Int32Array;
+  offsets?: Uint32Array | undefined;
 }
 
 /** One row of a call's result before it becomes tensors. */
 export interface Row {
   ids: number[];
-  /** 0 at padding. */
+  /** 0 at padding; empty unless asked for. */
   attentionMask: number[];
-  /** 1 at tokens that were added: <s>, </s>, padding. */
+  /** 1 at tokens that were added: <s>, </s>, padding; empty unless asked for. */
   specialTokensMask: number[];
-  /** Two a token; only where asked for. */
+  /** Two a token; empty unless asked for. */
   offsets: number[];
   /** Which text of the call it comes from. */
   sample: number;
@@ -35,7 +35,7 @@ export function buildRows(
   texts.forEach((text, sample) => {
     const pair = pairs?.[sample];
     for (const [first, second] of truncate(text, pair, options)) {
-      rows.push(assemble(first, second, sample, options.addSpecialTokens, special));
+      rows.push(assemble(first, second, sample, options, special));
     }
   });
   pad(rows, options, special.pad);
@@ -51,11 +51,11 @@ function truncate(text: Tokens, pair: Tokens | undefined, options: ResolvedOptio
   // a limit below the special tokens alone cuts nothing in transformers
   if (options.truncation === 'none' || room < 0 || total <= room) return [[text, pair]];
   if (options.truncation === 'only_second' && !pair) invalid("truncation 'only_second': there is no text_pair");
-  if (options.overflow) return windows(text, pair, room, options.stride);
-  if (!pair) return [[head(text, room), undefined]];
-  if (room === 0) return [[head(text, 0), head(pair, 0)]];
+  if (options.overflow) return windows(text, pair, room, options);
+  if (!pair) return [[keep(text, room, options), undefined]];
+  if (room === 0) return [[keep(text, 0, options), keep(pair, 0, options)]];
   const [n, m] = pairLengths(text.ids.length, pair.ids.length, room, options);
-  return [[head(text, n), head(pair, m)]];
+  return [[keep(text, n, options), keep(pair, m, options)]];
 }
 
 /** Tokens that stay of text and pair (truncate_encodings of the tokenizers library). */
@@ -81,47 +81,60 @@ function pairLengths(text: number, pair: number, room: number, options: Resolved
   return first ? [target - excess, pair] : [text, target - excess];
 }
 
-function windows(text: Tokens, pair: Tokens | undefined, room: number, stride: number): TextAndPair[] {
+function windows(text: Tokens, pair: Tokens | undefined, room: number, options: ResolvedOptions): TextAndPair[] {
+  const { stride, truncationSide } = options;
   if (pair) throw new AltCLIPError('UNSUPPORTED', 'return_overflowing_tokens: not supported with text_pair');
   if (stride >= room) invalid(`stride: got ${stride}, expected less than the ${room} tokens a row has room for`);
   const parts: TextAndPair[] = [];
-  for (let begin = 0; ; begin += room - stride) {
-    parts.push([cut(text, begin, begin + room), undefined]);
-    if (begin + room >= text.ids.length) return parts;
+  const length = text.ids.length;
+  for (let passed = 0; ; passed += room - stride) {
+    const rest = length - passed;
+    const [begin, end] = truncationSide === 'left' ? [Math.max(rest - room, 0), rest] : [passed, passed + room];
+    parts.push([cut(text, begin, end), undefined]);
+    if (rest <= room) return parts;
   }
 }
 
-function head(tokens: Tokens, n: number): Tokens {
-  return cut(tokens, 0, n);
+/** The `n` tokens on the side that truncation leaves. */
+function keep(tokens: Tokens, n: number, options: ResolvedOptions): Tokens {
+  const length = tokens.ids.length;
+  return options.truncationSide === 'left' ? cut(tokens, length - n, length) : cut(tokens, 0, n);
 }
 
 function cut({ ids, offsets }: Tokens, begin: number, end: number): Tokens {
-  return offsets
-    ? { ids: ids.slice(begin, end), offsets: offsets.slice(2 * begin, 2 * end) }
-    : { ids: ids.slice(begin, end) };
+  return { ids: ids.subarray(begin, end), offsets: offsets?.subarray(2 * begin, 2 * end) };
 }
 
 function assemble(
   text: Tokens,
   pair: Tokens | undefined,
   sample: number,
-  addSpecialTokens: boolean,
+  options: ResolvedOptions,
   special: NativeTokenizer['specialTokens'],
 ): Row {
-  const added = (id: number): Tokens & { added: true } => ({ ids: [id], offsets: [0, 0], added: true });
-  let parts: (Tokens & { added?: true })[] = pair ? [text, pair] : [text];
-  if (addSpecialTokens) {
-    const behind = pair ? [added(special.sep), added(special.sep), pair, added(special.sep)] : [added(special.sep)];
-    parts = [added(special.cls), text, ...behind];
-  }
-  const ids = parts.flatMap((part) => part.ids);
-  return {
-    ids,
-    attentionMask: new Array<number>(ids.length).fill(1),
-    specialTokensMask: parts.flatMap((part) => new Array<number>(part.ids.length).fill(part.added ? 1 : 0)),
-    offsets: parts.flatMap((part) => part.offsets ?? []),
-    sample,
+  const row: Row = { ids: [], attentionMask: [], specialTokensMask: [], offsets: [], sample };
+  const add = (id: number): void => {
+    if (!options.addSpecialTokens) return;
+    row.ids.push(id);
+    if (options.specialTokensMask) row.specialTokensMask.push(1);
+    if (options.offsets) row.offsets.push(0, 0);
   };
+  // loops: spreading a long text into push would run out of stack
+  const addTokens = ({ ids, offsets }: Tokens): void => {
+    for (const id of ids) row.ids.push(id);
+    if (options.specialTokensMask) for (let i = 0; i < ids.length; ++i) row.specialTokensMask.push(0);
+    if (offsets) for (const offset of offsets) row.offsets.push(offset);
+  };
+  add(special.cls);
+  addTokens(text);
+  add(special.sep);
+  if (pair) {
+    add(special.sep);
+    addTokens(pair);
+    add(special.sep);
+  }
+  if (options.attentionMask) row.attentionMask = new Array<number>(row.ids.length).fill(1);
+  return row;
 }
 
 function pad(rows: Row[], options: ResolvedOptions, padId: number): void {
@@ -131,14 +144,14 @@ function pad(rows: Row[], options: ResolvedOptions, padId: number): void {
   const length = Math.ceil(target / options.multiple) * options.multiple;
   const extend = (list: number[], value: number, n: number): number[] => {
     const filler = new Array<number>(n).fill(value);
-    return options.side === 'left' ? [...filler, ...list] : [...list, ...filler];
+    return options.paddingSide === 'left' ? filler.concat(list) : list.concat(filler);
   };
   for (const row of rows) {
     const n = length - row.ids.length;
     if (n <= 0) continue;
     row.ids = extend(row.ids, padId, n);
-    row.attentionMask = extend(row.attentionMask, 0, n);
-    row.specialTokensMask = extend(row.specialTokensMask, 1, n);
-    row.offsets = options.offsets ? extend(row.offsets, 0, 2 * n) : [];
+    if (options.attentionMask) row.attentionMask = extend(row.attentionMask, 0, n);
+    if (options.specialTokensMask) row.specialTokensMask = extend(row.specialTokensMask, 1, n);
+    if (options.offsets) row.offsets = extend(row.offsets, 0, 2 * n);
   }
 }

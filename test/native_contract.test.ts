@@ -152,7 +152,7 @@ describe('the addon', () => {
     expect(loaded.specialTokens).toEqual({ bos: 0, eos: 2, unk: 3, sep: 2, pad: 1, cls: 0, mask: 8001 });
     expect(shapeOf(loaded.encode('red apple', true), encoding)).toEqual(encoding);
     expect(loaded.encode('red apple', false).offsets).toBeUndefined();
-    expect(loaded.encodeBatch(['a', 'b'], false).length).toBe(2);
+    expect(loaded.encodeBatch(['a', 'b'], false).ends).toHaveLength(2);
   });
 
   it('converts, preprocesses and compares', async () => {

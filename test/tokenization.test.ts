@@ -38,6 +38,8 @@ const golden = readJson<{
   };
 }>('tokenizer', 'calls.json');
 
+const first = 'A photo of a tabby cat sleeping on a sunny windowsill.';
+const second = 'Two children are flying a red kite.';
 const folder = temporaryFolder();
 let fromJson: XLMRobertaTokenizer;
 let fromModel: XLMRobertaTokenizer;
@@ -100,6 +102,68 @@ describe('XLM-R vocabulary', () => {
     expect(fromJson.all_special_ids).toEqual(conversions.all_special_ids);
     expect(fromJson.model_input_names).toEqual(conversions.model_input_names);
     expect(fromJson.padding_side).toBe(conversions.padding_side);
+  });
+
+  // ids of transformers 5.24 with tokenizer.truncation_side = 'left'
+  it.each<[string | undefined, TokenizerOptions, object]>([
+    [undefined, { max_length: 2 }, { input_ids: [0, 2] }],
+    [
+      undefined,
+      { max_length: 8, return_offsets_mapping: true },
+      {
+        input_ids: [0, 10, 4262, 299, 54825, 5713, 5, 2],
+        offset_mapping: [
+          [0, 0],
+          [35, 36],
+          [37, 40],
+          [40, 42],
+          [43, 50],
+          [50, 53],
+          [53, 54],
+          [0, 0],
+        ],
+      },
+    ],
+    [second, { max_length: 14 }, { input_ids: [0, 4262, 299, 54825, 5713, 5, 2, 2, 214, 10, 4842, 94897, 5, 2] }],
+    [
+      second,
+      { truncation: 'only_first', max_length: 20 },
+      { input_ids: [0, 98, 10, 4262, 299, 54825, 5713, 5, 2, 2, 32964, 20020, 621, 12403, 214, 10, 4842, 94897, 5, 2] },
+    ],
+    [
+      second,
+      { truncation: 'only_second', max_length: 22 },
+      {
+        input_ids: [
+          0, 62, 16186, 111, 10, 308, 60060, 7515, 198465, 98, 10, 4262, 299, 54825, 5713, 5, 2, 2, 4842, 94897, 5, 2,
+        ],
+      },
+    ],
+    [
+      undefined,
+      { max_length: 8, stride: 2, return_overflowing_tokens: true },
+      {
+        input_ids: [
+          [0, 10, 4262, 299, 54825, 5713, 5, 2],
+          [0, 60060, 7515, 198465, 98, 10, 4262, 2],
+          [0, 16186, 111, 10, 308, 60060, 7515, 2],
+          [0, 62, 16186, 111, 2],
+        ],
+        overflow_to_sample_mapping: [0, 0, 0, 0],
+      },
+    ],
+  ])('cuts on the left: pair %s, %j', (text_pair, options, expected) => {
+    const all = {
+      truncation: true,
+      return_attention_mask: false,
+      return_tensor: false,
+      text_pair,
+      ...options,
+    } as const;
+    expect(fromJson(first, { ...all, truncation_side: 'left' })).toEqual(expected);
+    fromModel.truncation_side = 'left';
+    expect(fromModel(first, all)).toEqual(expected);
+    fromModel.truncation_side = 'right';
   });
 
   // outputs of transformers 5.23 for the same calls

@@ -89,6 +89,7 @@ describe('XLMRobertaTokenizer', () => {
       /multiple/,
     ],
     ['padding_side', 'a', { padding_side: 'top' }, /^padding_side: got top/],
+    ['truncation_side', 'a', { truncation_side: 'top' }, /^truncation_side: got top/],
     ['a flag', 'a', { return_tensor: 1 }, /^return_tensor: got number/],
     ['fewer pairs', ['a', 'b'], { text_pair: ['c'] }, /^text_pair: got 1 texts/],
     ['a pair for a batch', ['a'], { text_pair: 'c' }, /^text_pair/],

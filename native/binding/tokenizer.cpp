@@ -93,21 +93,25 @@ private:
         return *tokenizer_;
     }
 
-    static Napi::Object encode_one(const Tokenizer & tokenizer, const Napi::Value & text, bool with_offsets) {
+    /// Offsets in UTF-16 code units.
+    static Encoding encode_text(const Tokenizer & tokenizer, const Napi::Value & text, bool with_offsets) {
         const std::string utf8 = string_of(text, "text");
         Encoding encoding = tokenizer.encode(utf8, with_offsets);
-        Napi::Object object = Napi::Object::New(text.Env());
-        object.Set("ids", to_typed_array<Napi::Int32Array>(text.Env(), encoding.ids));
-        if (with_offsets) {
-            utf16_offsets(utf8, encoding.offsets);
-            object.Set("offsets", to_typed_array<Napi::Uint32Array>(text.Env(), encoding.offsets));
-        }
+        if (with_offsets) utf16_offsets(utf8, encoding.offsets);
+        return encoding;
+    }
+
+    static Napi::Object to_js(Napi::Env env, const Encoding & encoding, bool with_offsets) {
+        Napi::Object object = Napi::Object::New(env);
+        object.Set("ids", to_typed_array<Napi::Int32Array>(env, encoding.ids));
+        if (with_offsets) object.Set("offsets", to_typed_array<Napi::Uint32Array>(env, encoding.offsets));
         return object;
     }
 
     Napi::Value encode(const Napi::CallbackInfo & info) {
         return guarded(info.Env(), [&]() -> Napi::Value {
-            return encode_one(tokenizer(info), info[0], flag_of(info[1], "withOffsets"));
+            const bool with_offsets = flag_of(info[1], "withOffsets");
+            return to_js(info.Env(), encode_text(tokenizer(info), info[0], with_offsets), with_offsets);
         });
     }
 
@@ -117,12 +121,18 @@ private:
             const bool with_offsets = flag_of(info[1], "withOffsets");
             if (!info[0].IsArray()) fail(ErrorCode::invalid_argument, "texts: expected an array of strings");
             const auto texts = info[0].As<Napi::Array>();
-            Napi::Array encodings = Napi::Array::New(info.Env(), texts.Length());
+            Encoding all;
+            std::vector<uint32_t> ends;
             for (uint32_t i = 0; i < texts.Length(); ++i) {
                 const Napi::HandleScope scope(info.Env());
-                encodings.Set(i, encode_one(self, texts.Get(i), with_offsets));
+                const Encoding one = encode_text(self, texts.Get(i), with_offsets);
+                all.ids.insert(all.ids.end(), one.ids.begin(), one.ids.end());
+                all.offsets.insert(all.offsets.end(), one.offsets.begin(), one.offsets.end());
+                ends.push_back(static_cast<uint32_t>(all.ids.size()));
             }
-            return encodings;
+            Napi::Object object = to_js(info.Env(), all, with_offsets);
+            object.Set("ends", to_typed_array<Napi::Uint32Array>(info.Env(), ends));
+            return object;
         });
     }
 

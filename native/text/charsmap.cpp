@@ -1,6 +1,6 @@
 #include "text/charsmap.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "error.h"
 
@@ -25,14 +25,14 @@ uint32_t offset(uint32_t unit) {
 }
 
 uint32_t read_u32(const char * at) {
-    uint32_t value = 0;
-    for (int i = 3; i >= 0; --i) value = value << 8 | static_cast<unsigned char>(at[i]);
-    return value;
+    const auto byte = [at](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(at[i])); };
+    return byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24;  // written so, compilers make it one load
 }
 
 }  // namespace
 
 Charsmap::Charsmap(std::string_view blob, const std::string & source) {
+    std::fill_n(keeps_ascii_.begin(), 128, true);
     if (blob.empty()) return;
     const auto broken = [&source](const auto &... what) {
         fail(ErrorCode::model_format, source, ": the normaliser's character map ", what...);
@@ -49,6 +49,24 @@ Charsmap::Charsmap(std::string_view blob, const std::string & source) {
     for (const char c : replacements_) {
         length = c == '\0' ? 0 : length + 1;
         if (length > max_replacement) broken("has a replacement of more than ", max_replacement, " bytes");
+    }
+    find_kept_ascii();
+}
+
+/// Looks at one step of longest_prefix for every pair, so that plain text needs none.
+void Charsmap::find_kept_ascii() {
+    uint32_t root = 0;
+    if (!unit(0, root)) return;
+    for (uint32_t first = 0; first < 128; ++first) {
+        uint32_t current = 0;
+        const size_t position = offset(root) ^ first;
+        if (!unit(position, current) || label(current) != first) continue;
+        bool kept = !has_value(current);
+        for (uint32_t second = 0; second < 128 && kept; ++second) {
+            uint32_t next = 0;
+            kept = !unit(position ^ offset(current) ^ second, next) || label(next) != second;
+        }
+        keeps_ascii_[first] = kept;
     }
 }
 

@@ -1,6 +1,7 @@
 // SentencePiece's precompiled_charsmap: a darts-clone double array over what is replaced, and the replacements.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -22,11 +23,16 @@ public:
     /// The longest rule that `text` begins with.
     Match longest_prefix(std::string_view text) const;
 
+    /// Whether no rule begins with the ASCII character, alone or with another of ASCII behind it.
+    bool keeps_ascii(char c) const { return keeps_ascii_[static_cast<unsigned char>(c)]; }
+
 private:
+    void find_kept_ascii();
     bool unit(size_t index, uint32_t & value) const;
 
     std::string_view units_;
     std::string_view replacements_;
+    std::array<bool, 256> keeps_ascii_{};
 };
 
 }  // namespace altclip

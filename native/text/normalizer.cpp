@@ -19,11 +19,12 @@ public:
         text_.bytes += space_symbol;
         if (with_sources_) text_.sources.resize(text_.bytes.size());
     }
-    void add(char c, SourceRange source) {
-        text_.bytes += c;
+    /// `piece` without spaces.
+    void add(std::string_view piece, SourceRange source) {
+        text_.bytes += piece;
         if (with_sources_) {
             give_spaces(source);
-            text_.sources.push_back(source);
+            text_.sources.resize(text_.bytes.size(), source);
         }
         n_known_ = text_.bytes.size();
     }
@@ -60,6 +61,8 @@ bool ends_with(std::string_view text, std::string_view end) {
 }  // namespace
 
 Normalizer::Prefix Normalizer::normalize_prefix(std::string_view text) const {
+    const auto is_ascii = [text](size_t i) { return static_cast<unsigned char>(text[i]) < 0x80; };
+    if (charsmap_.keeps_ascii(text[0]) && (text.size() == 1 || is_ascii(1))) return {text.substr(0, 1), 1};
     const Charsmap::Match match = charsmap_.longest_prefix(text);
     if (match.length > 0) return {match.replacement, match.length};
     const size_t length = valid_utf8_length(text);
@@ -85,14 +88,15 @@ NormalizedText Normalizer::normalize(std::string_view text, bool with_sources) c
         std::string_view piece = prefix.normalized;
         while (after_space && starts_with_space(piece)) piece.remove_prefix(1);
         const SourceRange source = {static_cast<uint32_t>(at), static_cast<uint32_t>(at + prefix.length)};
-        for (const char c : piece) {
-            if (c == ' ') {
-                output.add_space();
-            } else {
-                output.add(c, source);
-            }
-        }
         if (!piece.empty()) after_space = remove_extra_ && piece.back() == ' ';
+        while (!piece.empty()) {
+            const std::string_view word = piece.substr(0, piece.find(' '));
+            if (!word.empty()) output.add(word, source);
+            piece.remove_prefix(word.size());
+            if (piece.empty()) break;
+            output.add_space();
+            piece.remove_prefix(1);
+        }
         at += prefix.length;
         if (output.size() > max_size) {
             fail(ErrorCode::invalid_argument, "text: longer than ", max_size, " bytes when normalised");

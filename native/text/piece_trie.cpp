@@ -5,7 +5,9 @@
 
 namespace altclip {
 
-PieceTrie::PieceTrie(const std::vector<std::string_view> & tokens, const std::string & source) : tokens_(tokens) {
+PieceTrie::PieceTrie(const std::vector<std::string_view> & tokens, const std::vector<float> & scores,
+                     const std::string & source)
+    : tokens_(tokens) {
     const SortedTokens sorted(tokens);
     struct Range {  // of sorted tokens: those below one node
         uint32_t first;
@@ -13,23 +15,29 @@ PieceTrie::PieceTrie(const std::vector<std::string_view> & tokens, const std::st
     };
     std::vector<Range> level = {{0, static_cast<uint32_t>(tokens.size())}};
     std::vector<Range> next;
-    first_child_.reserve(2 * tokens.size());
+    nodes_.reserve(2 * tokens.size());
     labels_.reserve(2 * tokens.size());
-    ids_.reserve(2 * tokens.size());
     labels_.push_back(0);
     for (size_t depth = 0; !level.empty(); ++depth, level.swap(next)) {
         next.clear();
         for (auto [first, last] : level) {
-            first_child_.push_back(static_cast<uint32_t>(labels_.size()));
-            ids_.push_back(-1);
+            const auto first_child = static_cast<uint32_t>(labels_.size());
+            Node & node = nodes_.emplace_back();
+            node.id = no_token;
             const bool alone = last - first == 1 && depth > 0;
             if (first < last && (alone || sorted.size(first) == depth)) {
-                ids_.back() = static_cast<int32_t>(sorted.id(first++));
+                node.id = sorted.id(first);
+                const size_t n_left = sorted.size(first) - depth;
+                for (size_t i = 0; i < n_tail; ++i) {
+                    node.tail[i] = i < n_left ? static_cast<char>(sorted.byte(first, depth + i)) : '\0';
+                }
+                ++first;
             }
+            if (first == last) continue;
             while (first < last) {
                 if (sorted.size(first) == depth) {
                     fail(ErrorCode::model_format, source, ": token '", sorted.token(first), "' is there twice, as ",
-                         ids_.back(), " and ", sorted.id(first));
+                         uint32_t{node.id}, " and ", sorted.id(first));
                 }
                 uint32_t end = first + 1;
                 while (end < last && sorted.shared(end - 1) > depth) ++end;
@@ -37,25 +45,27 @@ PieceTrie::PieceTrie(const std::vector<std::string_view> & tokens, const std::st
                 next.push_back({first, end});
                 first = end;
             }
+            node.first_child = first_child;
+            node.n_children = static_cast<uint32_t>(labels_.size()) - first_child;
         }
     }
-    first_child_.push_back(static_cast<uint32_t>(labels_.size()));
-    for (uint32_t node = first_child_[0]; node < first_child_[1]; ++node) roots_[labels_[node]] = node;
-    first_child_.shrink_to_fit();
-    labels_.shrink_to_fit();
-    ids_.shrink_to_fit();
+    // in a loop of its own, where reads from all over the scores do not wait for each other
+    for (Node & node : nodes_) node.score = scores[node.id < scores.size() ? node.id : 0];
+    const Node & root = nodes_[0];
+    for (uint32_t i = 0; i < root.n_children; ++i) roots_[labels_[root.first_child + i]] = root.first_child + i;
+    labels_.resize(labels_.size() + 8);
 }
 
 int32_t PieceTrie::find(std::string_view token) const {
     int32_t found = -1;
-    for_each_prefix(token, [&](int32_t id, size_t length) {
+    for_each_prefix(token, [&](int32_t id, size_t length, float) {
         if (length == token.size()) found = id;
     });
     return found;
 }
 
 size_t PieceTrie::n_bytes() const {
-    return sizeof(*this) + labels_.size() * (sizeof(uint32_t) + sizeof(uint8_t) + sizeof(int32_t));
+    return sizeof(*this) + nodes_.size() * sizeof(Node) + labels_.size();
 }
 
 }  // namespace altclip

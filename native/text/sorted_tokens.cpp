@@ -32,10 +32,10 @@ SortedTokens::SortedTokens(const std::vector<std::string_view> & tokens) : token
 SortedTokens::Key SortedTokens::make_key(size_t id, size_t n_skipped) const {
     const std::string_view token = tokens_[id];
     const auto eight_bytes = [token](size_t from) {
+        const size_t n = token.size() > from ? std::min<size_t>(token.size() - from, 8) : 0;
         uint64_t value = 0;
-        for (size_t i = from; i < from + 8; ++i)
-            value = value << 8 | (i < token.size() ? static_cast<uint8_t>(token[i]) : 0u);
-        return value;
+        for (size_t i = from; i < from + n; ++i) value = value << 8 | static_cast<uint8_t>(token[i]);
+        return n == 0 ? 0 : value << (64 - 8 * n);
     };
     return {eight_bytes(n_skipped), eight_bytes(n_skipped + 8), static_cast<uint32_t>(id),
             static_cast<uint32_t>(token.size())};

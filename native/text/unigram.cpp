@@ -11,6 +11,17 @@ namespace {
 
 constexpr float unknown_penalty = 10.0f;
 
+// of tokens that no text is cut into
+constexpr float no_piece = -std::numeric_limits<float>::infinity();
+
+std::vector<float> piece_scores(const Vocabulary & vocabulary) {
+    std::vector<float> scores = vocabulary.scores;
+    for (size_t id = 0; id < scores.size(); ++id) {
+        if (vocabulary.types[id] != TokenType::normal) scores[id] = no_piece;
+    }
+    return scores;
+}
+
 float lowest_score(const Vocabulary & vocabulary) {
     float lowest = std::numeric_limits<float>::max();
     for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
@@ -37,7 +48,7 @@ struct PathEnd {
 
 UnigramModel::UnigramModel(const Vocabulary & vocabulary, const std::string & source)
     : vocabulary_(vocabulary),
-      trie_(vocabulary.tokens, source),
+      trie_(vocabulary.tokens, piece_scores(vocabulary), source),
       unknown_score_(lowest_score(vocabulary) - unknown_penalty) {}
 
 std::vector<Piece> UnigramModel::segment(std::string_view text) const {
@@ -46,10 +57,9 @@ std::vector<Piece> UnigramModel::segment(std::string_view text) const {
         const float before = ends[begin].score;
         const size_t length = std::min(utf8_length(text[begin]), text.size() - begin);
         bool has_character = false;
-        trie_.for_each_prefix(text.substr(begin), [&](int32_t id, size_t n) {
-            const auto index = static_cast<size_t>(id);
-            if (vocabulary_.types[index] != TokenType::normal) return;
-            ends[begin + n].offer(id, vocabulary_.scores[index] + before, begin);
+        trie_.for_each_prefix(text.substr(begin), [&](int32_t id, size_t n, float score) {
+            if (score == no_piece) return;
+            ends[begin + n].offer(id, score + before, begin);
             has_character = has_character || n == length;
         });
         if (!has_character) {

@@ -52,10 +52,22 @@ size_t valid_utf8_length(std::string_view text) {
 }
 
 bool is_valid_utf8(std::string_view text) {
-    while (!text.empty()) {
-        const size_t n = valid_utf8_length(text);
-        if (n == 0) return false;
-        text.remove_prefix(n);
+    const size_t size = text.size();
+    for (size_t at = 0; at < size;) {
+        const auto byte = [&text, at](size_t i) { return static_cast<unsigned char>(text[at + i]); };
+        // nearly all characters are of these kinds; 0xE1 to 0xEC begin no overlong or surrogate form
+        if (byte(0) < 0x80) {
+            ++at;
+        } else if (size - at >= 3 && byte(0) >= 0xE1 && byte(0) <= 0xEC && is_trailing(text[at + 1]) &&
+                   is_trailing(text[at + 2])) {
+            at += 3;
+        } else if (size - at >= 2 && byte(0) >= 0xC2 && byte(0) <= 0xDF && is_trailing(text[at + 1])) {
+            at += 2;
+        } else {
+            const size_t n = valid_utf8_length(text.substr(at));
+            if (n == 0) return false;
+            at += n;
+        }
     }
     return true;
 }

@@ -80,6 +80,33 @@ TEST("every token is found under its own id") {
     CHECK(from_json().find("") == -1);
 }
 
+TEST("text in ASCII alone is normalised as the character map says") {
+    const Vocabulary & vocabulary = from_json().vocabulary();
+    const Charsmap charsmap(vocabulary.charsmap, "tokenizer.json");
+    const Normalizer normalizer(charsmap, false, false);
+    // alone, and before what may combine with it
+    for (const char * behind : {"", "a", "\xCC\x81", "\xE3\x82\x99"}) {
+        for (char c = 0; c >= 0 && c < 127; ++c) {
+            const std::string text = c + std::string(behind);
+            std::string expected;
+            for (std::string_view rest = text; !rest.empty();) {
+                const Charsmap::Match match = charsmap.longest_prefix(rest);
+                const size_t n = match.length > 0 ? match.length : utf8_length(rest[0]);
+                const std::string_view piece = match.length > 0 ? match.replacement : rest.substr(0, n);
+                for (const char byte : piece) {
+                    if (byte == ' ') {
+                        expected += space_symbol;
+                    } else {
+                        expected += byte;
+                    }
+                }
+                rest.remove_prefix(n);
+            }
+            check::report(normalizer.normalize(text, false).bytes == expected, __FILE__, __LINE__, json(text).dump());
+        }
+    }
+}
+
 TEST("offsets lie in the text, in order, on characters") {
     for (const json & one : cases()) {
         const std::string text = one["text"];

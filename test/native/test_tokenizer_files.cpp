@@ -86,6 +86,16 @@ TEST("foreign files") {
     CHECK_ERROR(io, "no-such-file", read_vocabulary(folder + "no-such-file"));
 }
 
+TEST("white space or a byte order mark before tokenizer.json") {
+    const std::string whole = contents(folder + "tokenizer.json");
+    const Vocabulary plain = read_vocabulary(folder + "tokenizer.json");
+    for (const char * before : {"\xEF\xBB\xBF", " ", "\n", "\r\n\t", "\xEF\xBB\xBF\n"}) {
+        const TemporaryFile file(before + whole);
+        CHECK(read_vocabulary(file.path()).tokens == plain.tokens);
+    }
+    CHECK_ERROR(model_format, "SentencePiece", load("\n{"));
+}
+
 TEST("tokenizer.json that says something else") {
     const auto changed = [](const char * pointer, const json & value) {
         json root = tokenizer_json();

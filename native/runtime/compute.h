@@ -18,8 +18,8 @@ public:
     explicit Compute(int n_threads);
 
     /// Puts the model's weights into the order of our own kernels, which graphs use from then on. Does nothing where
-    /// the environment variable ALTCLIP_KERNELS is "ggml": then all operators are ggml's. Throws invalid_argument
-    /// (ALTCLIP_ISA names nothing this machine has), aborted, std::bad_alloc.
+    /// the environment variable ALTCLIP_KERNELS is "ggml", or the machine has no kernels of ours: then all operators
+    /// are ggml's. Throws invalid_argument (ALTCLIP_ISA names nothing this machine has), aborted, std::bad_alloc.
     void pack(const Model & model, const AbortFlag & abort);
     const Execution & execution() const { return execution_; }
 

@@ -123,22 +123,15 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
     const words = resolved.splitIntoWords;
     const samples = samplesOf(text, words, 'text');
     const single = isSingle(text, words);
-    let pairs: string[][] | undefined;
+    const texts = this.tokensOf(samples, resolved);
+    let pairs: Tokens[] | undefined;
     if (options.text_pair !== undefined && options.text_pair !== null) {
-      pairs = samplesOf(options.text_pair, words, 'text_pair');
-      if (single !== isSingle(options.text_pair, words) || pairs.length !== samples.length) {
-        invalid(
-          `text_pair: got ${pairs.length} texts, expected one for each of ${samples.length} in text, alike nested`,
-        );
+      pairs = this.tokensOf(samplesOf(options.text_pair, words, 'text_pair'), resolved);
+      if (single !== isSingle(options.text_pair, words) || pairs.length !== texts.length) {
+        invalid(`text_pair: got ${pairs.length} texts, expected one for each of ${texts.length} in text, alike nested`);
       }
     }
-    const tokens = this.tokensOf([...samples, ...(pairs ?? [])], resolved);
-    const rows = buildRows(
-      tokens.slice(0, samples.length),
-      pairs && tokens.slice(samples.length),
-      resolved,
-      this.native.specialTokens,
-    );
+    const rows = buildRows(texts, pairs, resolved, this.native.specialTokens);
     return resolved.tensor ? toTensors(rows, resolved) : toLists(rows, resolved, single && !resolved.overflow);
   }
 
@@ -204,18 +197,18 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
     );
   }
 
-  private tokensOf(samples: string[][], options: ResolvedOptions): Tokens[] {
-    const words = samples.flat();
+  private tokensOf({ words, sizes }: Samples, options: ResolvedOptions): Tokens[] {
     const { ids, ends, offsets } = sync(() => this.native.encodeBatch(words, options.offsets));
     let word = 0;
     let begin = 0;
-    return samples.map((sample) => {
-      word += sample.length;
+    const next = (size: number): Tokens => {
+      word += size;
       const end = word > 0 ? (ends[word - 1] as number) : 0;
-      const tokens = { ids: ids.subarray(begin, end), offsets: offsets?.subarray(2 * begin, 2 * end) };
+      const tokens = { begin, end, ids, offsets };
       begin = end;
       return tokens;
-    });
+    };
+    return sizes ? sizes.map(next) : words.map(() => next(1));
   }
 
   private idsOf(ids: TokenIds): Int32Array {
@@ -252,21 +245,30 @@ function isSingle(input: TextInput, splitIntoWords: boolean): boolean {
   return splitIntoWords ? !Array.isArray(input[0]) : !Array.isArray(input);
 }
 
-/** Each text of a call as its words, one word where it is not split. */
-function samplesOf(input: TextInput, splitIntoWords: boolean, name: string): string[][] {
+/** The words of a call's texts, one behind the other, and how many each text has; where not split, one. */
+interface Samples {
+  words: string[];
+  sizes?: number[];
+}
+
+function samplesOf(input: TextInput, splitIntoWords: boolean, name: string): Samples {
   const expected = splitIntoWords ? 'words: an array of strings, or of such arrays' : 'a string or an array of strings';
   if (Array.isArray(input) ? false : splitIntoWords || typeof input !== 'string') {
     invalid(`${name}: got ${kindOf(input)}, expected ${expected}`);
   }
-  const texts = isSingle(input, splitIntoWords) ? [input] : (input as string[] | string[][]);
-  return texts.map((text, i) => {
-    const words: unknown = splitIntoWords ? text : [text];
-    const wrong = Array.isArray(words) ? words.findIndex((word) => typeof word !== 'string') : -1;
-    if (!Array.isArray(words) || wrong >= 0) {
-      invalid(`${name}[${i}]: got ${kindOf(Array.isArray(words) ? words[wrong] : words)}, expected ${expected}`);
-    }
-    return words as string[];
+  const texts: unknown[] = isSingle(input, splitIntoWords) ? [input] : (input as string[] | string[][]);
+  const check = (value: unknown, i: number, right: boolean): void => {
+    if (!right) invalid(`${name}[${i}]: got ${kindOf(value)}, expected ${expected}`);
+  };
+  if (!splitIntoWords) {
+    for (let i = 0; i < texts.length; ++i) check(texts[i], i, typeof texts[i] === 'string');
+    return { words: texts as string[] };
+  }
+  texts.forEach((text, i) => {
+    check(text, i, Array.isArray(text));
+    for (const word of text as unknown[]) check(word, i, typeof word === 'string');
   });
+  return { words: (texts as string[][]).flat(), sizes: (texts as string[][]).map((text) => text.length) };
 }
 
 /** clean_up_tokenization of transformers. */

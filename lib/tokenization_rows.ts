@@ -2,10 +2,12 @@ import { AltCLIPError, invalid } from './errors';
 import type { NativeTokenizer } from './native';
 import type { ResolvedOptions } from './tokenization_options';
 
-/** Tokens of one text, without any around it; offsets are two a token. */
+/** Tokens of one text, without any around it: those from `begin` to `end` of a call's; offsets are two a token. */
 export interface Tokens {
+  begin: number;
+  end: number;
   ids: Int32Array;
-  offsets?: Uint32Array | undefined;
+  offsets: Uint32Array | undefined;
 }
 
 /** One row of a call's result before it becomes tensors. */
@@ -47,14 +49,14 @@ type TextAndPair = [Tokens, Tokens | undefined];
 function truncate(text: Tokens, pair: Tokens | undefined, options: ResolvedOptions): TextAndPair[] {
   const added = options.addSpecialTokens ? (pair ? 4 : 2) : 0;
   const room = options.maxLength - added;
-  const total = text.ids.length + (pair?.ids.length ?? 0);
+  const total = sizeOf(text) + (pair ? sizeOf(pair) : 0);
   // a limit below the special tokens alone cuts nothing in transformers
   if (options.truncation === 'none' || room < 0 || total <= room) return [[text, pair]];
   if (options.truncation === 'only_second' && !pair) invalid("truncation 'only_second': there is no text_pair");
   if (options.overflow) return windows(text, pair, room, options);
   if (!pair) return [[keep(text, room, options), undefined]];
   if (room === 0) return [[keep(text, 0, options), keep(pair, 0, options)]];
-  const [n, m] = pairLengths(text.ids.length, pair.ids.length, room, options);
+  const [n, m] = pairLengths(sizeOf(text), sizeOf(pair), room, options);
   return [[keep(text, n, options), keep(pair, m, options)]];
 }
 
@@ -86,7 +88,7 @@ function windows(text: Tokens, pair: Tokens | undefined, room: number, options: 
   if (pair) throw new AltCLIPError('UNSUPPORTED', 'return_overflowing_tokens: not supported with text_pair');
   if (stride >= room) invalid(`stride: got ${stride}, expected less than the ${room} tokens a row has room for`);
   const parts: TextAndPair[] = [];
-  const length = text.ids.length;
+  const length = sizeOf(text);
   for (let passed = 0; ; passed += room - stride) {
     const rest = length - passed;
     const [begin, end] = truncationSide === 'left' ? [Math.max(rest - room, 0), rest] : [passed, passed + room];
@@ -97,12 +99,18 @@ function windows(text: Tokens, pair: Tokens | undefined, room: number, options: 
 
 /** The `n` tokens on the side that truncation leaves. */
 function keep(tokens: Tokens, n: number, options: ResolvedOptions): Tokens {
-  const length = tokens.ids.length;
+  const length = sizeOf(tokens);
   return options.truncationSide === 'left' ? cut(tokens, length - n, length) : cut(tokens, 0, n);
 }
 
-function cut({ ids, offsets }: Tokens, begin: number, end: number): Tokens {
-  return { ids: ids.subarray(begin, end), offsets: offsets?.subarray(2 * begin, 2 * end) };
+/** The tokens of a text from `from` to `to`, which may lie behind its last. */
+function cut(tokens: Tokens, from: number, to: number): Tokens {
+  const { begin, end } = tokens;
+  return { ...tokens, begin: begin + from, end: Math.min(begin + to, end) };
+}
+
+function sizeOf({ begin, end }: Tokens): number {
+  return end - begin;
 }
 
 function assemble(
@@ -120,10 +128,10 @@ function assemble(
     if (options.offsets) row.offsets.push(0, 0);
   };
   // loops: spreading a long text into push would run out of stack
-  const addTokens = ({ ids, offsets }: Tokens): void => {
-    for (const id of ids) row.ids.push(id);
-    if (options.specialTokensMask) for (let i = 0; i < ids.length; ++i) row.specialTokensMask.push(0);
-    if (offsets) for (const offset of offsets) row.offsets.push(offset);
+  const addTokens = ({ ids, offsets, begin, end }: Tokens): void => {
+    for (let i = begin; i < end; ++i) row.ids.push(ids[i] as number);
+    if (options.specialTokensMask) for (let i = begin; i < end; ++i) row.specialTokensMask.push(0);
+    if (offsets) for (let i = 2 * begin; i < 2 * end; ++i) row.offsets.push(offsets[i] as number);
   };
   add(special.cls);
   addTokens(text);

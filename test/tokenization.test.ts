@@ -40,6 +40,8 @@ const golden = readJson<{
 
 const first = 'A photo of a tabby cat sleeping on a sunny windowsill.';
 const second = 'Two children are flying a red kite.';
+/** Plain JavaScript, shared with the benchmark. */
+const vocabularyGguf: string = path.join(__dirname, '..', 'bench', 'vocabulary_gguf.mjs');
 const folder = temporaryFolder();
 let fromJson: XLMRobertaTokenizer;
 let fromModel: XLMRobertaTokenizer;
@@ -65,6 +67,33 @@ describe('XLM-R vocabulary', () => {
     for (const tokenizer of [fromJson, fromModel]) {
       const { input_ids } = tokenizer(texts, { return_tensor: false });
       expect((input_ids as number[][]).filter((ids, i) => ids.join() !== expected[i]?.join())).toEqual([]);
+    }
+  });
+
+  it('gives the ids of strings from all of Unicode, from either file and from GGUF', async () => {
+    const rows = gunzipSync(readFileSync(fixture('tokenizer', 'strings.jsonl.gz')))
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { text: string; ids: number[] });
+    expect(rows.length).toBe(800);
+    const gguf = path.join(folder, 'vocabulary.gguf');
+    const { writeVocabularyGguf } = await import(vocabularyGguf);
+    writeVocabularyGguf(JSON.parse(readFileSync(path.join(folder, 'tokenizer.json'), 'utf8')), gguf);
+    const texts = rows.map((row) => row.text);
+    for (const tokenizer of [fromJson, fromModel, await XLMRobertaTokenizer.from_file(gguf)]) {
+      // with offsets the normaliser goes another way
+      for (const return_offsets_mapping of [false, true]) {
+        const { input_ids } = tokenizer(texts, { return_tensor: false, return_offsets_mapping });
+        expect((input_ids as number[][]).filter((ids, i) => ids.join() !== rows[i]?.ids.join())).toEqual([]);
+      }
+    }
+  });
+
+  it('takes a million characters without a space', () => {
+    for (const unit of ['a', 'internationalisation', '\ud83d', '국']) {
+      const text = unit.repeat(Math.ceil(1_000_000 / unit.length));
+      expect(fromJson.encode(text)).toEqual(fromModel.encode(text));
     }
   });
 

@@ -1,4 +1,5 @@
 // loadTokenizer, and the Tokenizer it resolves with.
+#include <array>
 #include <cstring>
 #include <memory>
 
@@ -28,6 +29,10 @@ Array to_typed_array(Napi::Env env, const std::vector<T> & values) {
 std::string string_of(const Napi::Value & value, const char * name) {
     if (!value.IsString()) fail(ErrorCode::invalid_argument, name, ": expected a string");
     // through UTF-16: lone surrogates become U+FFFD, one for one, so that offsets can be told in JavaScript's units
+    std::array<char16_t, 512> units;  // holds most texts, which so take one call and no allocation
+    size_t n = 0;
+    const napi_status status = napi_get_value_string_utf16(value.Env(), value, units.data(), units.size(), &n);
+    if (status == napi_ok && n + 1 < units.size()) return utf8_from_utf16({units.data(), n});
     return utf8_from_utf16(value.As<Napi::String>().Utf16Value());
 }
 
@@ -94,11 +99,11 @@ private:
     }
 
     /// Offsets in UTF-16 code units.
-    static Encoding encode_text(const Tokenizer & tokenizer, const Napi::Value & text, bool with_offsets) {
+    static void encode_text(const Tokenizer & tokenizer, const Napi::Value & text, bool with_offsets, Encoding & out) {
         const std::string utf8 = string_of(text, "text");
-        Encoding encoding = tokenizer.encode(utf8, with_offsets);
-        if (with_offsets) utf16_offsets(utf8, encoding.offsets);
-        return encoding;
+        const size_t n_offsets = out.offsets.size();
+        tokenizer.encode(utf8, with_offsets, out);
+        if (with_offsets) utf16_offsets(utf8, out.offsets, n_offsets);
     }
 
     static Napi::Object to_js(Napi::Env env, const Encoding & encoding, bool with_offsets) {
@@ -111,7 +116,9 @@ private:
     Napi::Value encode(const Napi::CallbackInfo & info) {
         return guarded(info.Env(), [&]() -> Napi::Value {
             const bool with_offsets = flag_of(info[1], "withOffsets");
-            return to_js(info.Env(), encode_text(tokenizer(info), info[0], with_offsets), with_offsets);
+            Encoding encoding;
+            encode_text(tokenizer(info), info[0], with_offsets, encoding);
+            return to_js(info.Env(), encoding, with_offsets);
         });
     }
 
@@ -125,9 +132,7 @@ private:
             std::vector<uint32_t> ends;
             for (uint32_t i = 0; i < texts.Length(); ++i) {
                 const Napi::HandleScope scope(info.Env());
-                const Encoding one = encode_text(self, texts.Get(i), with_offsets);
-                all.ids.insert(all.ids.end(), one.ids.begin(), one.ids.end());
-                all.offsets.insert(all.offsets.end(), one.offsets.begin(), one.offsets.end());
+                encode_text(self, texts.Get(i), with_offsets, all);
                 ends.push_back(static_cast<uint32_t>(all.ids.size()));
             }
             Napi::Object object = to_js(info.Env(), all, with_offsets);

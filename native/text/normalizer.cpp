@@ -50,6 +50,10 @@ private:
     bool with_sources_;
 };
 
+bool is_ascii(char c) {
+    return static_cast<unsigned char>(c) < 0x80;
+}
+
 bool starts_with_space(std::string_view text) {
     return !text.empty() && text.front() == ' ';
 }
@@ -60,9 +64,15 @@ bool ends_with(std::string_view text, std::string_view end) {
 
 }  // namespace
 
+std::string_view Normalizer::plain_word(std::string_view text) const {
+    size_t n = 0;
+    while (n < text.size() && text[n] != ' ' && charsmap_.keeps_ascii(text[n])) ++n;
+    if (n > 0 && n < text.size() && !is_ascii(text[n])) --n;  // what follows may combine with it
+    return text.substr(0, n);
+}
+
 Normalizer::Prefix Normalizer::normalize_prefix(std::string_view text) const {
-    const auto is_ascii = [text](size_t i) { return static_cast<unsigned char>(text[i]) < 0x80; };
-    if (charsmap_.keeps_ascii(text[0]) && (text.size() == 1 || is_ascii(1))) return {text.substr(0, 1), 1};
+    if (charsmap_.keeps_ascii(text[0]) && (text.size() == 1 || is_ascii(text[1]))) return {text.substr(0, 1), 1};
     const Charsmap::Match match = charsmap_.longest_prefix(text);
     if (match.length > 0) return {match.replacement, match.length};
     const size_t length = valid_utf8_length(text);
@@ -84,6 +94,13 @@ NormalizedText Normalizer::normalize(std::string_view text, bool with_sources) c
     if (add_dummy_prefix_) output.add_space();
     bool after_space = remove_extra_;
     while (at < text.size()) {
+        const std::string_view plain = with_sources ? std::string_view() : plain_word(text.substr(at));
+        if (!plain.empty()) {
+            output.add(plain, {});
+            after_space = false;
+            at += plain.size();
+            continue;
+        }
         const Prefix prefix = normalize_prefix(text.substr(at));
         std::string_view piece = prefix.normalized;
         while (after_space && starts_with_space(piece)) piece.remove_prefix(1);

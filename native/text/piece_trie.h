@@ -5,6 +5,7 @@
 // in it, the score too. XLM-R's 250,002 tokens make about 390,000 nodes of 13 bytes.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -88,9 +89,12 @@ inline bool PieceTrie::matches_tail(const Node & node, std::string_view text, si
 inline uint32_t PieceTrie::child(const Node & node, char byte) const {
     const uint8_t * labels = labels_.data() + node.first_child;
     if (node.n_children > 8) {
-        const void * found = std::memchr(labels, static_cast<uint8_t>(byte), node.n_children);
-        if (found == nullptr) return none;
-        return node.first_child + static_cast<uint32_t>(static_cast<const uint8_t *>(found) - labels);
+        const auto label = static_cast<uint8_t>(byte);
+        if (label < labels[0]) return none;
+        // trailing bytes of a script lie close: its place if none were missing, then back over those that are
+        uint32_t at = std::min<uint32_t>(label - labels[0], node.n_children - 1);
+        while (labels[at] > label) --at;
+        return labels[at] == label ? node.first_child + at : none;
     }
     // eight labels at once, without a branch that depends on them: equal ones become zero bytes, of which the first is
     // counted out (Hacker's Delight, 6-1)

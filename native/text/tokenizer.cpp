@@ -50,11 +50,16 @@ void Tokenizer::encode_part(std::string_view text, size_t begin, size_t end, boo
 }
 
 Encoding Tokenizer::encode(std::string_view text, bool with_offsets) const {
+    Encoding out;
+    encode(text, with_offsets, out);
+    return out;
+}
+
+void Tokenizer::encode(std::string_view text, bool with_offsets, Encoding & out) const {
     if (text.size() > max_text_bytes) {
         fail(ErrorCode::invalid_argument, "text: got ", text.size(), " bytes of UTF-8, expected at most ",
              max_text_bytes);
     }
-    Encoding out;
     for (size_t from = 0; from < text.size();) {
         const Literal literal = next_literal(text, from);
         encode_part(text, from, literal.begin, with_offsets, out);
@@ -66,7 +71,6 @@ Encoding Tokenizer::encode(std::string_view text, bool with_offsets) const {
             out.offsets.push_back(static_cast<uint32_t>(literal.end));
         }
     }
-    return out;
 }
 
 std::string_view Tokenizer::token(int32_t id) const {

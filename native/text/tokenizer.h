@@ -32,6 +32,9 @@ public:
     /// a token's leading space is left out. Throws invalid_argument for texts of more than 16 MiB.
     Encoding encode(std::string_view text, bool with_offsets) const;
 
+    /// The same behind what `out` holds: a batch in one place. Offsets count from the beginning of `text`.
+    void encode(std::string_view text, bool with_offsets, Encoding & out) const;
+
     /// As XLMRobertaTokenizer.decode without clean-up: spaces for U+2581, none in front. Throws invalid_argument for an
     /// id that is no token's.
     std::string decode(const std::vector<int32_t> & ids, bool skip_special_tokens) const;

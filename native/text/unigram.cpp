@@ -69,6 +69,7 @@ std::vector<Piece> UnigramModel::segment(std::string_view text) const {
     }
 
     std::vector<Piece> pieces;
+    pieces.reserve(text.size() / 3);
     for (size_t end = text.size(); end > 0;) {
         const PathEnd & last = ends[end];
         const auto begin = static_cast<uint32_t>(last.begin);

@@ -16,17 +16,25 @@ bool is_trailing(char c) {
     return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
 }
 
-void append(std::string & out, char32_t code) {
+/// Behind the last of its bytes; at most 4.
+char * write(char * at, char32_t code) {
     const auto low_bits = [code](int shift) { return static_cast<char>(0x80 | (code >> shift & 0x3F)); };
     if (code < 0x80) {
-        out += static_cast<char>(code);
+        *at++ = static_cast<char>(code);
     } else if (code < 0x800) {
-        out += {static_cast<char>(0xC0 | code >> 6), low_bits(0)};
+        *at++ = static_cast<char>(0xC0 | code >> 6);
+        *at++ = low_bits(0);
     } else if (code < 0x10000) {
-        out += {static_cast<char>(0xE0 | code >> 12), low_bits(6), low_bits(0)};
+        *at++ = static_cast<char>(0xE0 | code >> 12);
+        *at++ = low_bits(6);
+        *at++ = low_bits(0);
     } else {
-        out += {static_cast<char>(0xF0 | code >> 18), low_bits(12), low_bits(6), low_bits(0)};
+        *at++ = static_cast<char>(0xF0 | code >> 18);
+        *at++ = low_bits(12);
+        *at++ = low_bits(6);
+        *at++ = low_bits(0);
     }
+    return at;
 }
 
 bool is_white_space(char32_t code) {
@@ -73,22 +81,24 @@ bool is_valid_utf8(std::string_view text) {
 }
 
 std::string utf8_from_utf16(std::u16string_view text) {
-    std::string out;
-    out.reserve(text.size());
+    constexpr char32_t replacement = 0xFFFD;
+    std::string out(3 * text.size(), '\0');  // a unit takes 3 bytes at most, a pair 4
+    char * at = out.data();
     for (size_t i = 0; i < text.size(); ++i) {
         const char32_t unit = text[i];
         if (unit < 0xD800 || unit > 0xDFFF) {
-            append(out, unit);
+            at = write(at, unit);
         } else if (unit < 0xDC00 && i + 1 < text.size() && text[i + 1] >= 0xDC00 && text[i + 1] <= 0xDFFF) {
-            append(out, 0x10000 + ((unit - 0xD800) << 10) + (text[++i] - 0xDC00u));
+            at = write(at, 0x10000 + ((unit - 0xD800) << 10) + (text[++i] - 0xDC00u));
         } else {
-            out += replacement_character;
+            at = write(at, replacement);
         }
     }
+    out.resize(static_cast<size_t>(at - out.data()));
     return out;
 }
 
-void utf16_offsets(std::string_view text, std::vector<uint32_t> & offsets) {
+void utf16_offsets(std::string_view text, std::vector<uint32_t> & offsets, size_t first) {
     std::vector<uint32_t> units(text.size() + 1);
     uint32_t n = 0;
     for (size_t i = 0; i < text.size(); ++i) {
@@ -96,7 +106,7 @@ void utf16_offsets(std::string_view text, std::vector<uint32_t> & offsets) {
         if (!is_trailing(text[i])) n += utf8_length(text[i]) == 4 ? 2 : 1;
     }
     units[text.size()] = n;
-    for (uint32_t & offset : offsets) offset = units[offset];
+    for (size_t i = first; i < offsets.size(); ++i) offsets[i] = units[offsets[i]];
 }
 
 size_t trailing_white_space(std::string_view text) {

@@ -29,8 +29,9 @@ bool is_valid_utf8(std::string_view text);
 /// A lone surrogate becomes U+FFFD.
 std::string utf8_from_utf16(std::u16string_view text);
 
-/// Byte offsets into valid UTF-8 `text`, at character boundaries, as offsets in UTF-16 code units; in place.
-void utf16_offsets(std::string_view text, std::vector<uint32_t> & offsets);
+/// Byte offsets into valid UTF-8 `text`, at character boundaries, as offsets in UTF-16 code units; in place, from
+/// element `first` on.
+void utf16_offsets(std::string_view text, std::vector<uint32_t> & offsets, size_t first);
 
 /// Bytes of the white space (Unicode's White_Space) that `text` ends with.
 size_t trailing_white_space(std::string_view text);

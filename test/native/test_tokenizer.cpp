@@ -156,6 +156,6 @@ TEST("UTF-16 to UTF-8: pairs, and lone surrogates as U+FFFD") {
           "\xEF\xBF\xBD"
           "a\xEF\xBF\xBD\xEF\xBF\xBD");
     std::vector<uint32_t> offsets = {0, 1, 3, 6, 10};
-    utf16_offsets("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", offsets);
+    utf16_offsets("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", offsets, 0);
     CHECK((offsets == std::vector<uint32_t>{0, 1, 2, 3, 5}));
 }

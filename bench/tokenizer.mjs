@@ -1,0 +1,171 @@
+// Loading and throughput of the tokenizer beside SentencePiece's C++ and @huggingface/tokenizers, in one run.
+//
+//   npm install --prefix PEERS --ignore-scripts @huggingface/tokenizers@0.2.0
+//   node bench/tokenizer.mjs --peers PEERS [--python PYTHON] [--repeat 9] [--json FILE]
+//
+// PYTHON has sentencepiece; without it that peer is left out. The sides take turns at one batch, so that whatever else
+// the machine does hits all. SentencePiece encodes the batch in one call on one thread; what the same call takes for as
+// many empty strings, Python's share, is taken off. Figures are medians, ratios are of medians.
+import { fork, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { cpus, tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { gunzipSync } from 'node:zlib';
+import { writeVocabularyGguf } from './vocabulary_gguf.mjs';
+
+const require = createRequire(import.meta.url);
+const script = fileURLToPath(import.meta.url);
+const fixtures = path.join(path.dirname(script), '..', 'test', 'fixtures');
+const { XLMRobertaTokenizer } = require('../dist/index.js');
+
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+const rounded = (value) => Number(value.toPrecision(3));
+const timed = async (run) => {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+};
+
+/** Memory of this process that no file backs, in MB; all of it where the system does not tell. */
+function privateMegabytes() {
+  try {
+    return Number(/RssAnon:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
+  } catch {
+    return process.memoryUsage.rss() / 2 ** 20;
+  }
+}
+
+/** In a process of its own: the first load with its memory, then some more. */
+async function load(file, repeat) {
+  const before = privateMegabytes();
+  const milliseconds = [await timed(() => XLMRobertaTokenizer.from_file(file))];
+  const megabytes = privateMegabytes() - before;
+  for (let i = 1; i < repeat; ++i) milliseconds.push(await timed(() => XLMRobertaTokenizer.from_file(file)));
+  process.send({ first: milliseconds[0], median: median(milliseconds), megabytes });
+}
+
+const sentencepiece = `
+import json, sys, time, sentencepiece
+processor = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
+texts = json.load(open(sys.argv[2], encoding='utf-8'))
+empty = [''] * len(texts)
+def timed(batch):
+    start = time.perf_counter()
+    processor.encode(batch, num_threads=1)
+    return (time.perf_counter() - start) * 1e3
+for line in sys.stdin:
+    print(timed(texts) - timed(empty), flush=True)
+`;
+
+/** A function that has the Python process encode the batch once: milliseconds. */
+function sentencepieceSide(python, model, texts) {
+  const child = spawn(python, ['-c', sentencepiece, model, texts], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const run = async () => {
+    child.stdin.write('\n');
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`${python} ended; has it sentencepiece?`);
+    return Number(value);
+  };
+  return { run, end: () => child.stdin.end() };
+}
+
+async function main() {
+  const { values: options } = parseArgs({
+    options: {
+      peers: { type: 'string' },
+      python: { type: 'string' },
+      repeat: { type: 'string', default: '9' },
+      json: { type: 'string' },
+    },
+  });
+  if (!options.peers) throw new Error('--peers: expected the folder that @huggingface/tokenizers is installed in');
+  const repeat = Number(options.repeat);
+  const folder = mkdtempSync(path.join(tmpdir(), 'altclip-bench-'));
+  try {
+    const unpacked = (name) => {
+      const file = path.join(folder, name);
+      writeFileSync(file, gunzipSync(readFileSync(path.join(fixtures, 'tokenizer', `${name}.gz`))));
+      return file;
+    };
+    const model = unpacked('sentencepiece.bpe.model');
+    const tokenizerJson = JSON.parse(readFileSync(unpacked('tokenizer.json'), 'utf8'));
+    const config = JSON.parse(readFileSync(path.join(fixtures, 'tokenizer', 'tokenizer_config.json'), 'utf8'));
+    const gguf = path.join(folder, 'vocabulary.gguf');
+    writeVocabularyGguf(tokenizerJson, gguf);
+
+    const loading = await new Promise((resolve, reject) => {
+      fork(script, ['--load', gguf, String(repeat)])
+        .once('message', resolve)
+        .once('error', reject);
+    });
+
+    const rows = readFileSync(path.join(fixtures, 'inputs', 'sentences.tsv'), 'utf8')
+      .trim()
+      .split('\n');
+    const sentences = rows.map((row) => row.split('\t').at(-1));
+    const batch = Array.from({ length: 20 }, () => sentences).flat();
+    const megabytes = batch.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / 1e6;
+    const batchFile = path.join(folder, 'batch.json');
+    writeFileSync(batchFile, JSON.stringify(batch));
+
+    const tokenizer = await XLMRobertaTokenizer.from_file(gguf);
+    const { Tokenizer } = createRequire(path.resolve(options.peers, 'package.json'))('@huggingface/tokenizers');
+    const peer = new Tokenizer(tokenizerJson, config);
+    const python = options.python ? sentencepieceSide(options.python, model, batchFile) : undefined;
+    const sides = {
+      'altclip, numbers': () => timed(() => tokenizer(batch, { return_tensor: false })),
+      'altclip, padded tensors': () => timed(() => tokenizer(batch, { padding: true })),
+      '@huggingface/tokenizers': () => timed(() => batch.map((text) => peer.encode(text))),
+      ...(python ? { 'SentencePiece C++': python.run } : {}),
+    };
+    const times = Object.fromEntries(Object.keys(sides).map((name) => [name, []]));
+    for (let round = -1; round < repeat; ++round) {
+      for (const [name, run] of Object.entries(sides)) {
+        const milliseconds = await run();
+        if (round >= 0) times[name].push(milliseconds); // the first round warms up
+      }
+    }
+    python?.end();
+
+    const long = {};
+    for (const [name, unit] of Object.entries({ a: 'a', 'one long word': 'internationalisation' })) {
+      const text = unit.repeat(Math.ceil(1e6 / unit.length));
+      const take = async (part) => median(await Promise.all([1, 2, 3].map(() => timed(() => tokenizer.encode(part)))));
+      const [tenth, whole] = [await take(text.slice(0, 1e5)), await take(text.slice(0, 1e6))];
+      long[name] = { milliseconds: rounded(whole), times_a_tenth: rounded(whole / tenth) };
+    }
+
+    const ours = median(times['altclip, numbers']);
+    const throughput = Object.entries(times).map(([side, all]) => ({
+      side,
+      megabytes_per_second: rounded((megabytes / median(all)) * 1e3),
+      altclip_is_times_as_fast: rounded(median(all) / ours),
+    }));
+    const report = {
+      cpu: cpus()[0]?.model,
+      node: process.version,
+      load_from_gguf: Object.fromEntries(Object.entries(loading).map(([name, value]) => [name, rounded(value)])),
+      texts: batch.length,
+      throughput,
+      million_characters: long,
+    };
+    console.log(`${report.cpu}, Node ${report.node}`);
+    console.log('loading 250,002 tokens from GGUF: milliseconds, and MB beyond the mapped file');
+    console.table(report.load_from_gguf);
+    console.log(`${batch.length} sentences of 24 languages, ${rounded(megabytes * 1e3)} KB`);
+    console.table(throughput);
+    console.log('1,000,000 characters, beside 100,000 of the same');
+    console.table(long);
+    if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+if (process.argv[2] === '--load') await load(process.argv[3], Number(process.argv[4]));
+else await main();

@@ -176,17 +176,15 @@ ConvertReport convert_model(const ConvertOptions & options) {
     const std::function<void(uint64_t)> on_progress = [&](uint64_t done) {
         if (options.on_progress) options.on_progress(done, n_total);
     };
-    TensorWriter writer(*input.weights, file, options.abort, on_progress);
-    const size_t alignment = gguf_get_alignment(gguf.get());
+    std::vector<StoredTensor> stored;
     for (int64_t i = 0; i < n_tensors; ++i) {
         const auto index = static_cast<size_t>(i);
-        if (file.position() != meta.size() + gguf_get_tensor_offset(gguf.get(), i)) {
-            fail(ErrorCode::internal, specs[index].name, ": not where the header says");
-        }
         const ggml_type type = gguf_get_tensor_type(gguf.get(), i);
-        writer.write(specs[index], found[index], type, stored_row(specs[index], type));
-        file.write_zeros(GGML_PAD(file.position(), alignment) - file.position());
+        stored.push_back({specs[index], found[index], type, stored_row(specs[index], type),
+                          meta.size() + gguf_get_tensor_offset(gguf.get(), i)});
     }
+    write_tensors(stored, *input.weights, file, options.abort, on_progress);
+    file.write_zeros(GGML_PAD(file.position(), gguf_get_alignment(gguf.get())) - file.position());
     options.abort.throw_if_aborted();
     const uint64_t n_bytes = file.position();
     file.commit();

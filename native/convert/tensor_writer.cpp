@@ -2,18 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <future>
 #include <limits>
-#include <thread>
 
+#include "convert/ordered_pipeline.h"
 #include "error.h"
 
 namespace altclip {
 
 namespace {
 
-constexpr int64_t n_chunk = int64_t{1} << 20;  // elements, about
-constexpr size_t max_lanes = 8;
+constexpr int64_t n_chunk = int64_t{1} << 19;  // elements, about: 4 MB a slot at most
 
 /// The largest magnitude that does not become infinite.
 float limit_of(ggml_type type) {
@@ -31,65 +29,75 @@ float limit_of(ggml_type type) {
     }
 }
 
+/// Rows of one tensor.
+struct Chunk {
+    const StoredTensor * tensor;
+    int64_t first_row;
+    int64_t n_rows;
+};
+
+int64_t source_row(const StoredTensor & tensor) {
+    return tensor.spec.ne()[0];
+}
+
+std::vector<Chunk> chunks_of(const std::vector<StoredTensor> & tensors) {
+    std::vector<Chunk> chunks;
+    for (const StoredTensor & tensor : tensors) {
+        const int64_t n_rows = element_count(tensor.spec.shape).value() / source_row(tensor);
+        const int64_t n_most = std::max<int64_t>(1, n_chunk / tensor.n_row);
+        for (int64_t first = 0; first < n_rows; first += n_most) {
+            chunks.push_back({&tensor, first, std::min(n_most, n_rows - first)});
+        }
+    }
+    return chunks;
+}
+
+void check(const StoredTensor & tensor, const WeightSource & source, int64_t first, const float * values,
+           int64_t count) {
+    const float limit = limit_of(tensor.type);
+    bool all_good = true;
+    // without a way out of the loop, so that compilers vectorise it; false for NaN too
+    for (int64_t i = 0; i < count; ++i) all_good &= std::fabs(values[i]) <= limit;
+    if (all_good) return;
+    int64_t bad = 0;
+    while (std::fabs(values[bad]) <= limit) ++bad;
+    fail(ErrorCode::model_format, source.file_of(tensor.source_index), ": the tensor '",
+         source.tensors()[tensor.source_index].name, "' has the value ", values[bad], " at element ", first + bad,
+         ", which cannot be stored as ", ggml_type_name(tensor.type), " (in '", tensor.spec.name, "')");
+}
+
+void convert(const Chunk & chunk, const WeightSource & source, PipelineSlot & slot) {
+    const StoredTensor & tensor = *chunk.tensor;
+    const int64_t n_from = source_row(tensor), n_to = tensor.n_row;
+    slot.values.resize(static_cast<size_t>(chunk.n_rows * n_to));
+    const bool is_padded = n_from != n_to;
+    if (is_padded) std::fill(slot.values.begin(), slot.values.end(), 0.0f);
+    const int64_t n_at_once = is_padded ? 1 : chunk.n_rows;
+    for (int64_t row = 0; row < chunk.n_rows; row += n_at_once) {
+        float * values = slot.values.data() + row * n_to;
+        const int64_t first = (chunk.first_row + row) * n_from;
+        source.read(tensor.source_index, first, n_at_once * n_from, values);
+        check(tensor, source, first, values, n_at_once * n_from);
+    }
+    slot.bytes.resize(static_cast<size_t>(chunk.n_rows) * ggml_row_size(tensor.type, n_to));
+    ggml_quantize_chunk(tensor.type, slot.values.data(), slot.bytes.data(), 0, chunk.n_rows, n_to, nullptr);
+}
+
 }  // namespace
 
-TensorWriter::TensorWriter(const WeightSource & source, AtomicFile & file, const AbortFlag & abort,
-                           const std::function<void(uint64_t)> & on_progress)
-    : source_(source), file_(file), abort_(abort), on_progress_(on_progress) {
-    lanes_.resize(std::clamp<size_t>(std::thread::hardware_concurrency(), 1, max_lanes));
-}
-
-void TensorWriter::write(const TensorSpec & spec, size_t source_index, ggml_type type, int64_t n_row) {
-    const Target target{spec, source_index, type, spec.ne()[0], n_row};
-    const int64_t n_rows = element_count(spec.shape).value() / target.n_source_row;
-    const int64_t n_lane_rows = std::max<int64_t>(1, n_chunk / n_row);
-    for (int64_t first = 0; first < n_rows;) {
-        abort_.throw_if_aborted();
-        std::vector<std::future<void>> others;
-        size_t n_used = 0;
-        for (int64_t begin = first; n_used < lanes_.size() && begin < n_rows; begin += n_lane_rows, ++n_used) {
-            const int64_t count = std::min(n_lane_rows, n_rows - begin);
-            Lane & lane = lanes_[n_used];
-            const bool last = n_used + 1 == lanes_.size() || begin + count == n_rows;
-            const auto work = [&, begin, count] { convert(target, begin, count, lane); };
-            if (last) {
-                work();  // on this thread, while the others run
-            } else {
-                others.push_back(std::async(std::launch::async, work));
-            }
-            first = begin + count;
-        }
-        for (std::future<void> & other : others) other.get();
-        for (size_t i = 0; i < n_used; ++i) {
-            file_.write(lanes_[i].bytes.data(), lanes_[i].bytes.size());
-            n_written_ += lanes_[i].bytes.size();
-        }
-        if (on_progress_) on_progress_(n_written_);
-    }
-}
-
-void TensorWriter::convert(const Target & target, int64_t first_row, int64_t n_rows, Lane & lane) const {
-    const int64_t n_from = target.n_source_row, n_to = target.n_row;
-    lane.values.assign(static_cast<size_t>(n_rows * n_to), 0.0f);
-    for (int64_t row = 0; row < n_rows;) {
-        const int64_t count = n_from == n_to ? n_rows : 1;
-        float * values = lane.values.data() + row * n_to;
-        source_.read(target.source_index, (first_row + row) * n_from, count * n_from, values);
-        check(target, (first_row + row) * n_from, values, count * n_from);
-        row += count;
-    }
-    lane.bytes.resize(static_cast<size_t>(n_rows) * ggml_row_size(target.type, n_to));
-    ggml_quantize_chunk(target.type, lane.values.data(), lane.bytes.data(), 0, n_rows, n_to, nullptr);
-}
-
-void TensorWriter::check(const Target & target, int64_t first, const float * values, int64_t count) const {
-    const float limit = limit_of(target.type);
-    for (int64_t i = 0; i < count; ++i) {
-        if (std::fabs(values[i]) <= limit) continue;  // false for NaN too
-        fail(ErrorCode::model_format, source_.file_of(target.source_index), ": the tensor '",
-             source_.tensors()[target.source_index].name, "' has the value ", values[i], " at element ", first + i,
-             ", which cannot be stored as ", ggml_type_name(target.type), " (in '", target.spec.name, "')");
-    }
+void write_tensors(const std::vector<StoredTensor> & tensors, const WeightSource & source, AtomicFile & file,
+                   const AbortFlag & abort, const std::function<void(uint64_t)> & on_progress) {
+    const std::vector<Chunk> chunks = chunks_of(tensors);
+    uint64_t n_written = 0;
+    run_in_order(
+        chunks.size(), [&](size_t i, PipelineSlot & slot) { convert(chunks[i], source, slot); },
+        [&](size_t i, const PipelineSlot & slot) {
+            abort.throw_if_aborted();
+            if (chunks[i].first_row == 0) file.write_zeros(chunks[i].tensor->offset - file.position());
+            file.write(slot.bytes.data(), slot.bytes.size());
+            n_written += slot.bytes.size();
+            if (on_progress) on_progress(n_written);
+        });
 }
 
 }  // namespace altclip

@@ -84,6 +84,19 @@ void AtomicFile::write(const void * data, size_t n_bytes) {
     if (n_bytes == 0) return;
     if (std::fwrite(data, 1, n_bytes, file_) != n_bytes) fail_write(path_, std::strerror(errno));
     position_ += n_bytes;
+    start_writeback();
+}
+
+void AtomicFile::start_writeback() {
+#ifdef __linux__
+    // else the disk would idle until commit(), which then waits for all of it
+    constexpr uint64_t enough = 16u << 20;
+    if (position_ - n_started_ < enough) return;
+    if (std::fflush(file_) != 0) fail_write(path_, std::strerror(errno));
+    sync_file_range(fileno(file_), static_cast<off64_t>(n_started_), static_cast<off64_t>(position_ - n_started_),
+                    SYNC_FILE_RANGE_WRITE);
+    n_started_ = position_;
+#endif
 }
 
 void AtomicFile::write_zeros(size_t n_bytes) {

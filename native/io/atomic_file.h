@@ -24,10 +24,13 @@ public:
     void commit();
 
 private:
+    void start_writeback();
+
     std::string path_;
     std::string temporary_;
     std::FILE * file_ = nullptr;
     uint64_t position_ = 0;
+    uint64_t n_started_ = 0;  // bytes that the disk has been asked to write
 };
 
 }  // namespace altclip

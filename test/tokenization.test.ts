@@ -57,7 +57,8 @@ beforeAll(async () => {
 
 describe('XLM-R vocabulary', () => {
   it('gives the ids of the whole corpus, from either file', () => {
-    const rows = readFileSync(fixture('tokenizer', 'corpus.jsonl'), 'utf8')
+    const rows = gunzipSync(readFileSync(fixture('tokenizer', 'corpus.jsonl.gz')))
+      .toString()
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { text: string; ids_spm: number[]; expect?: number[] });

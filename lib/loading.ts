@@ -12,6 +12,7 @@ import {
   weightsAmong,
 } from './checkpoint_files';
 import { convertedModel } from './conversion_cache';
+import { demoFolder, demoId } from './demo_model';
 import { AltCLIPError, fromNative, invalid } from './errors';
 import { hubSnapshot } from './hub';
 import { fileNames, isHubId } from './hub_cache';
@@ -58,10 +59,6 @@ export const dtypes: readonly DType[] = [
   'q4_0',
 ];
 
-/** The id of the small model that comes with the package. */
-export const demoId = 'demo';
-const demoFile = path.join(__dirname, '..', 'models', 'demo.gguf');
-
 /** Where a model comes from: a GGUF file or a folder in Hugging Face's layout. */
 export interface ModelSource {
   kind: 'gguf' | 'folder';
@@ -82,7 +79,7 @@ export async function resolveSource(
   if (typeof id_or_path !== 'string' || id_or_path === '') {
     invalid(`id_or_path: got ${id_or_path === '' ? "''" : kindOf(id_or_path)}, expected a file, a folder or a hub id`);
   }
-  if (id_or_path === demoId) return { kind: 'gguf', path: demoFile };
+  if (id_or_path === demoId) return { kind: 'gguf', path: path.join(demoFolder(), 'demo.gguf') };
   const found = await stat(id_or_path).catch(() => undefined);
   if (found?.isDirectory()) return { kind: 'folder', path: id_or_path };
   if (found) return { kind: 'gguf', path: id_or_path };

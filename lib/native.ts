@@ -1,10 +1,8 @@
 /**
  * The native addon's whole surface, typed in one place (test/native_contract.test.ts holds it against the real
- * exports), and the loader that finds the binary. Nothing here is public: the facade turns native errors into
- * {@link AltCLIPError}.
+ * exports). Nothing here is public: the facade turns native errors into AltCLIPError.
  */
-import path from 'node:path';
-import { AltCLIPError } from './errors';
+import { loadAddon } from './native_loader';
 
 /** Weight types a model file can carry. */
 export type NativeDType = 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q6_k' | 'q5_k_m' | 'q5_k' | 'q4_k_m' | 'q4_k' | 'q4_0';
@@ -223,22 +221,7 @@ export interface NativeAddon {
   shutDown(): void;
 }
 
-const binary = path.join(__dirname, '..', 'build', 'Release', 'altclip.node');
-
-function load(): NativeAddon {
-  try {
-    return require(binary) as NativeAddon;
-  } catch (cause) {
-    throw new AltCLIPError(
-      'ADDON',
-      `the native addon did not load from ${binary} on ${process.platform}-${process.arch}, Node ${process.version}: ` +
-        `${(cause as Error).message}; build it with: npm run build`,
-      { cause },
-    );
-  }
-}
-
-export const native: NativeAddon = load();
+export const native: NativeAddon = loadAddon();
 
 // process.exit in the middle of work: the threads must end before the process tears down what they compute with
 process.once('exit', () => native.shutDown());

@@ -1,7 +1,7 @@
 import { Callable } from './callable';
+import { demoId } from './demo_model';
 import { AltCLIPError, invalid } from './errors';
 import type { ImageInput } from './image';
-import { demoId } from './loading';
 import { AltCLIPModel } from './modeling';
 import type { ModelOptions } from './modeling_base';
 import { AltCLIPProcessor } from './processing';

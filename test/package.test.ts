@@ -1,6 +1,16 @@
 /** The npm package as a user gets it: packed, unpacked into an empty project, imported, required and type-checked. */
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -9,6 +19,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const root = path.resolve(__dirname, '..');
 const run = promisify(execFile);
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+const musl = process.platform === 'linux' && existsSync('/etc/alpine-release');
+const platform = `${process.platform}-${process.arch}${musl ? '-musl' : ''}`;
+const tarball = (name: string) => `${name.replace('@', '').replace('/', '-')}-${manifest.version}.tgz`;
 
 let project: string;
 let installed: string;
@@ -16,14 +29,17 @@ let installed: string;
 beforeAll(async () => {
   project = mkdtempSync(path.join(tmpdir(), 'altclip-package-'));
   const modules = path.join(project, 'node_modules');
-  mkdirSync(modules);
-  await run('npm', ['pack', '--silent', '--pack-destination', project], {
-    cwd: root,
-    shell: process.platform === 'win32',
-  });
-  await run('tar', ['-xzf', `altclip-${manifest.version}.tgz`], { cwd: project });
+  await run(process.execPath, [path.join(root, 'scripts', 'package.mjs'), '--native', '--out', project]);
+  for (const name of ['altclip', '@altclip/demo', '@altclip/source', `@altclip/${platform}`]) {
+    const to = path.join(modules, name);
+    mkdirSync(to, { recursive: true });
+    await run('tar', ['-xzf', tarball(name), '--strip-components=1', '-C', path.relative(project, to)], {
+      cwd: project,
+    });
+  }
   installed = path.join(modules, 'altclip');
-  cpSync(path.join(project, 'package'), installed, { recursive: true });
+  // the source would need compiling first: this is about the binary package
+  renameSync(path.join(modules, '@altclip', 'source'), path.join(project, 'unpacked-source'));
   // what npm would install beside it comes from our own node_modules, so that no network is needed
   for (const name of [...Object.keys(manifest.dependencies), '@types']) {
     mkdirSync(path.dirname(path.join(modules, name)), { recursive: true });
@@ -41,34 +57,36 @@ const classify = `
   await classify.dispose();`;
 
 describe('the package', { timeout: 120_000 }, () => {
-  it('carries what it needs to run and to be built, and no test', () => {
-    for (const file of [
-      'dist/index.js',
-      'dist/index.mjs',
-      'dist/index.d.ts',
-      'dist/index.d.mts',
-      'build/Release/altclip.node',
-      'models/demo.gguf',
-      'models/demo/labels.json',
-      'CMakeLists.txt',
-      'binding.gyp',
-      'scripts/build-native.mjs',
-      'native/error.h',
-      'third_party/ggml/CMakeLists.txt',
-      'third_party/ggml/LICENSE',
-      'third_party/nlohmann/json.hpp',
-      'LICENSE',
-      'README.md',
-    ]) {
-      expect({ file, there: existsSync(path.join(installed, file)) }).toEqual({ file, there: true });
+  it.each([
+    ['', ['dist/index.js', 'dist/index.mjs', 'dist/index.d.ts', 'dist/index.d.mts', 'LICENSE', 'README.md']],
+    [`../@altclip/${platform}`, ['altclip.node', 'LICENSE', 'LICENSE-ggml', 'README.md']],
+    ['../@altclip/demo', ['demo.gguf', 'demo/labels.json', 'README.md']],
+    [
+      '../../unpacked-source',
+      [
+        ...['CMakeLists.txt', 'binding.gyp', 'scripts/build-native.mjs', 'native/error.h', 'third_party/SOURCE'],
+        ...['third_party/ggml/CMakeLists.txt', 'third_party/ggml/LICENSE', 'third_party/nlohmann/json.hpp'],
+      ],
+    ],
+  ])('carries what it needs: altclip/%s', (folder, files) => {
+    for (const file of files) {
+      expect({ file, there: existsSync(path.join(installed, folder, file)) }).toEqual({ file, there: true });
     }
-    expect(existsSync(path.join(installed, 'test'))).toBe(false);
   });
 
-  it('runs nothing at install', () => {
-    const { scripts, gypfile } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
-    expect(gypfile).toBe(false);
-    expect(Object.keys(scripts)).not.toEqual(expect.arrayContaining([expect.stringMatching(/^(pre|post)?install$/)]));
+  it('stays small: the facade below 300 kB, the binary below 6 MB', () => {
+    expect(statSync(path.join(project, tarball('altclip'))).size).toBeLessThan(300_000);
+    expect(statSync(path.join(project, tarball(`@altclip/${platform}`))).size).toBeLessThan(6_000_000);
+  });
+
+  it('runs nothing at install, and asks for its own version of the rest', () => {
+    const { scripts, optionalDependencies } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
+    expect(scripts).toBeUndefined();
+    expect(existsSync(path.join(installed, 'binding.gyp'))).toBe(false);
+    expect(optionalDependencies).toMatchObject({
+      '@altclip/demo': manifest.version,
+      [`@altclip/${platform}`]: manifest.version,
+    });
   });
 
   it('can be imported', async () => {
@@ -100,6 +118,47 @@ describe('the package', { timeout: 120_000 }, () => {
       cwd: project,
     });
     expect(stdout).toMatch(/Löwe +█/);
+  });
+
+  describe('without a package that npm may have left out', () => {
+    const program = `const { pipeline } = require('altclip'); (async () => {${classify}})();`;
+    const without = async (name: string) => {
+      const folder = path.join(project, 'node_modules', name);
+      renameSync(folder, path.join(project, 'away'));
+      try {
+        return await run(process.execPath, ['-e', program], { cwd: project }).catch((error) => error);
+      } finally {
+        renameSync(path.join(project, 'away'), folder);
+      }
+    };
+
+    it('says what was tried and what mends it', async () => {
+      const { stderr } = await without(`@altclip/${platform}`);
+      for (const line of [
+        `AltCLIPError: no native addon of altclip ${manifest.version} loads on ${platform} with Node.js ${process.version}`,
+        '- build/Release/altclip.node: not built (in a clone of the repository: npm run build)',
+        '- @altclip/source: not installed',
+        `- @altclip/${platform}: not installed`,
+        `  npm install @altclip/${platform}@${manifest.version}  (the binary for this platform)`,
+        `  npm install @altclip/source@${manifest.version}  (compiles it: needs a C++17 compiler and CMake)`,
+      ]) {
+        expect(stderr).toContain(line);
+      }
+    });
+
+    it('gives the reason why a binary does not load', async () => {
+      const folder = path.join(project, 'node_modules', '@altclip', 'source');
+      mkdirSync(path.join(folder, 'build', 'Release'), { recursive: true });
+      writeFileSync(path.join(folder, 'altclip.node'), 'no binary');
+      const { stderr } = await without(`@altclip/${platform}`);
+      rmSync(folder, { recursive: true });
+      expect(stderr).toMatch(/- @altclip\/source: .*altclip\.node/);
+    });
+
+    it('names the package of the demo model', async () => {
+      const { stderr } = await without('@altclip/demo');
+      expect(stderr).toContain('npm install @altclip/demo');
+    });
   });
 
   it.each(['mts', 'cts'])("has types: README's examples pass tsc --strict as .%s", async (extension) => {

@@ -1,13 +1,11 @@
 /** altclip demo: the embedded model answers about the pictures of models/demo, in ten languages each. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { demoFolder } from '../demo_model.js';
 import { type Classification, pipeline } from '../index.mjs';
 import { type Command, parse } from './arguments.mjs';
 import { DEFAULT_MODEL } from './model.mjs';
 import { bar, columns, paint, percent, table, truncate } from './terminal.mjs';
-
-const folder = fileURLToPath(new URL('../../models/demo/', import.meta.url));
 
 /** An entry of models/demo/labels.json. */
 interface Picture {
@@ -49,6 +47,7 @@ export const command: Command = {
   help,
   async run(args, { signal, program }) {
     parse(args, {});
+    const folder = path.join(demoFolder(), 'demo');
     const pictures = JSON.parse(readFileSync(path.join(folder, 'labels.json'), 'utf8')) as Picture[];
     const classify = await pipeline('zero-shot-image-classification', DEFAULT_MODEL, { signal });
     const titles = [

@@ -1,11 +1,13 @@
 """How much our arithmetic adds to the rounding of the weights.
 
-    npm run build && python scripts/reference/quantized.py FOLDER DTYPE [DTYPE ...]
+    npm run build && python scripts/reference/quantized.py FOLDER DTYPE [DTYPE ...] [--inputs 64] [--rounded 64]
 
 For each dtype: converts FOLDER (Hugging Face's layout), reads the file with the gguf package, widens its weights to f32,
-runs transformers on them and compares our embeddings of the same inputs with transformers', on the file's weights and on
-the original ones. Needs torch, transformers, gguf.
+runs transformers on them and compares our embeddings of the same inputs (random texts of 4 to 77 tokens, random pixels)
+with transformers', on the file's weights (the first ROUNDED of the inputs) and on the original ones (all INPUTS). Needs
+torch, transformers, gguf.
 """
+import argparse
 import json
 import re
 import subprocess
@@ -19,14 +21,21 @@ from transformers import AltCLIPConfig, AltCLIPModel
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = """
-const { AltCLIPModel } = require(process.argv[1] + '/dist/index.js');
+const [root, file, folder, side] = process.argv.slice(1);
+const { AltCLIPModel, Tensor } = require(root + '/dist/index.js');
 const { readFileSync } = require('node:fs');
 (async () => {
-  const { ids, pixels } = JSON.parse(readFileSync(0, 'utf8'));
-  const model = await AltCLIPModel.from_pretrained(process.argv[2]);
-  const text = await model.get_text_features({ input_ids: ids });
-  const image = await model.get_image_features({ pixel_values: pixels });
-  console.log(JSON.stringify({ text: text.tolist(), image: image.tolist() }));
+  const { ids, mask } = JSON.parse(readFileSync(folder + '/texts.json', 'utf8'));
+  const bytes = readFileSync(folder + '/pixels.f32');
+  const model = await AltCLIPModel.from_pretrained(file);
+  const text = [], image = [], size = 3 * side * side;
+  for (let i = 0; i < ids.length; i++) {
+    const pixels = new Float32Array(bytes.buffer, bytes.byteOffset + i * size * 4, size);
+    const pixel_values = new Tensor('float32', pixels, [1, 3, Number(side), Number(side)]);
+    text.push(...(await model.get_text_features({ input_ids: [ids[i]], attention_mask: [mask[i]] })).tolist());
+    image.push(...(await model.get_image_features({ pixel_values })).tolist());
+  }
+  console.log(JSON.stringify({ text, image }));
 })();
 """
 NAMES = [  # GGUF -> module names of transformers 5
@@ -86,41 +95,63 @@ def widened(file: str, model: AltCLIPModel) -> dict:
     return state
 
 
-def embeddings(model: AltCLIPModel, ids: torch.Tensor, pixels: torch.Tensor) -> dict:
-    with torch.no_grad():
-        out = model(input_ids=ids, pixel_values=pixels)
-    return {"text": out.text_embeds, "image": out.image_embeds}
+def inputs_of(config: AltCLIPConfig, n: int, folder: str) -> dict:
+    text, vision = config.text_config, config.vision_config
+    longest = min(77, text.max_position_embeddings - 2)
+    ids = torch.randint(4, text.vocab_size, (n, longest))
+    lengths = torch.randint(4, longest + 1, (n, 1))
+    mask = (torch.arange(longest) < lengths).long()
+    ids[:, 0] = text.bos_token_id
+    ids = torch.where(torch.arange(longest) == lengths - 1, text.eos_token_id, ids)
+    ids = torch.where(mask == 1, ids, text.pad_token_id)
+    pixels = torch.randn(n, vision.num_channels, vision.image_size, vision.image_size)
+    Path(folder, "texts.json").write_text(json.dumps({"ids": ids.tolist(), "mask": mask.tolist()}))
+    pixels.numpy().tofile(f"{folder}/pixels.f32")
+    return {"input_ids": ids, "attention_mask": mask, "pixel_values": pixels}
+
+
+def embeddings(model: AltCLIPModel, inputs: dict, n: int) -> dict:
+    rows = {"text": [], "image": []}
+    for first in range(0, n, 8):
+        with torch.inference_mode():
+            out = model(**{name: values[first : min(first + 8, n)] for name, values in inputs.items()})
+        rows["text"].append(out.text_embeds)
+        rows["image"].append(out.image_embeds)
+    return {tower: torch.cat(parts) for tower, parts in rows.items()}
 
 
 def distances(a: torch.Tensor, b: torch.Tensor) -> str:
-    """1 - cosine: mean and worst."""
-    distance = 1 - torch.nn.functional.cosine_similarity(a.double(), b.double(), dim=-1)
+    """1 - cosine: mean and worst, of the rows that both have."""
+    n = min(len(a), len(b))
+    distance = 1 - torch.nn.functional.cosine_similarity(a[:n].double(), b[:n].double(), dim=-1)
     return f"mean {distance.mean():.1e} worst {distance.max():.1e}"
 
 
 def main() -> None:
-    folder, *dtypes = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder")
+    parser.add_argument("dtypes", nargs="+")
+    parser.add_argument("--inputs", type=int, default=64)
+    parser.add_argument("--rounded", type=int, default=64)
+    options = parser.parse_args()
     torch.manual_seed(5)
-    config = AltCLIPConfig.from_pretrained(folder)
-    model = AltCLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
-    text, vision = config.text_config, config.vision_config
-    ids = torch.randint(4, text.vocab_size, (8, min(20, text.max_position_embeddings - 2)))
-    ids[:, 0], ids[:, -1] = 0, 2
-    pixels = torch.randn(4, vision.num_channels, vision.image_size, vision.image_size)
-    original = embeddings(model, ids, pixels)
-    inputs = json.dumps({"ids": ids.tolist(), "pixels": pixels.tolist()})
-    for dtype in dtypes:
-        with tempfile.TemporaryDirectory() as work:
+    config = AltCLIPConfig.from_pretrained(options.folder)
+    model = AltCLIPModel.from_pretrained(options.folder, dtype=torch.float32).eval()
+    with tempfile.TemporaryDirectory() as work:
+        inputs = inputs_of(config, options.inputs, work)
+        original = embeddings(model, inputs, options.inputs)
+        for dtype in options.dtypes:
             file = f"{work}/model.gguf"
-            cli = ["node", str(ROOT / "dist/cli/main.mjs"), "convert", folder, file, "--dtype", dtype]
+            cli = ["node", str(ROOT / "dist/cli/main.mjs"), "convert", options.folder, file, "--dtype", dtype]
             subprocess.run(cli, check=True, capture_output=True)
-            answer = subprocess.run(["node", "-e", OURS, str(ROOT), file], input=inputs, capture_output=True, text=True, check=True)
-            ours = {key: torch.tensor(rows) for key, rows in json.loads(answer.stdout).items()}
+            run = ["node", "-e", OURS, str(ROOT), file, work, str(config.vision_config.image_size)]
+            answer = subprocess.run(run, capture_output=True, text=True, check=True)
+            ours = {tower: torch.tensor(rows) for tower, rows in json.loads(answer.stdout).items()}
             model.load_state_dict(widened(file, model))
-            rounded = embeddings(model, ids, pixels)
-        for tower in ("text", "image"):
-            print(f"{dtype:7} {tower:5}  arithmetic: {distances(ours[tower], rounded[tower])}   "
-                  f"with the rounding of weights: {distances(ours[tower], original[tower])}", flush=True)
+            rounded = embeddings(model, inputs, min(options.rounded, options.inputs))
+            for tower in ("text", "image"):
+                print(f"{dtype:7} {tower:5}  arithmetic: {distances(ours[tower], rounded[tower])}   "
+                      f"with the rounding of weights: {distances(ours[tower], original[tower])}", flush=True)
 
 
 main()

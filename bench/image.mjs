@@ -14,6 +14,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { rounded } from './figures.mjs';
 
 const require = createRequire(import.meta.url);
 const sharp = require('sharp');
@@ -28,7 +29,6 @@ const timed = async (run) => {
   await run();
   return performance.now() - start;
 };
-const rounded = (value) => Number(value.toPrecision(3));
 
 /** A real photo enlarged, with sensor noise: RGB. */
 async function photoPixels() {

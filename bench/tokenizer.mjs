@@ -15,6 +15,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { median, rounded } from './figures.mjs';
 import { writeVocabularyGguf } from './vocabulary_gguf.mjs';
 
 const require = createRequire(import.meta.url);
@@ -22,8 +23,6 @@ const script = fileURLToPath(import.meta.url);
 const fixtures = path.join(path.dirname(script), '..', 'test', 'fixtures');
 const { XLMRobertaTokenizer } = require('../dist/index.js');
 
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
-const rounded = (value) => Number(value.toPrecision(3));
 const timed = async (run) => {
   const start = performance.now();
   await run();

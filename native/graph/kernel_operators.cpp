@@ -22,13 +22,13 @@ int64_t stride(const ggml_tensor * tensor) {
 
 struct PackTask {
     const KernelTable * kernels;
-    bool integers;
+    Operand operand;
 };
 
 void compute_pack(ggml_tensor * dst, int ith, int nth, void * userdata) {
     const auto & task = *static_cast<const PackTask *>(userdata);
     const ggml_tensor * x = dst->src[0];
-    pack_rows(*task.kernels, task.integers, values(x), stride(x), x->ne[1], x->ne[0], data(dst), ith, nth);
+    pack_rows(*task.kernels, task.operand, values(x), stride(x), x->ne[1], x->ne[0], data(dst), ith, nth);
 }
 
 void compute_linear(ggml_tensor * dst, int, int, void * userdata) {
@@ -74,12 +74,13 @@ ggml_tensor * custom(ggml_context * ctx, int64_t ne0, int64_t ne1, std::initiali
 
 }  // namespace
 
-ggml_tensor * KernelOperators::packed(ggml_tensor * x, bool integers) {
-    ggml_tensor *& made = packed_[{x, integers}];
+ggml_tensor * KernelOperators::packed(ggml_tensor * x, Operand operand) {
+    ggml_tensor *& made = packed_[{x, operand}];
     if (!made) {
         auto * task = builder_.keep<PackTask>();
-        *task = {execution_.kernels, integers};
-        made = custom(ctx_, packed_rows_size(integers, x->ne[0], x->ne[1]), 1, {x}, compute_pack, task);
+        *task = {execution_.kernels, operand};
+        made = custom(ctx_, packed_rows_size(*execution_.kernels, operand, x->ne[0], x->ne[1]), 1, {x}, compute_pack,
+                      task);
     }
     return made;
 }
@@ -91,16 +92,17 @@ ggml_tensor * KernelOperators::product(ggml_tensor * x, std::initializer_list<co
     task->activation = activation;
     int64_t n_out = 0;
     size_t n_parts = 0;
-    bool integers = false;
+    Operand operand = Operand::f32;
     for (const Linear * part : parts) {
         const PackedWeight * weight = execution_.packed->find(part->weight);
         if (!weight) return nullptr;
-        if (n_parts > 0 && takes_integers(weight->type()) != integers) return nullptr;
-        integers = takes_integers(weight->type());
+        const Operand taken = operand_of(*execution_.kernels, weight->type());
+        if (n_parts > 0 && taken != operand) return nullptr;
+        operand = taken;
         task->parts[n_parts++] = {weight, values(part->bias), n_out};
         n_out += weight->n_out();
     }
-    return custom(ctx_, n_out, x->ne[1], {packed(x, integers), residual}, compute_linear, task);
+    return custom(ctx_, n_out, x->ne[1], {packed(x, operand), residual}, compute_linear, task);
 }
 
 ggml_tensor * KernelOperators::linear(ggml_tensor * x, const Linear & w, std::optional<Activation> activation,

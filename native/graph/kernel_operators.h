@@ -25,13 +25,13 @@ public:
 
 private:
     /// x as the products take it, made once.
-    ggml_tensor * packed(ggml_tensor * x, bool integers);
+    ggml_tensor * packed(ggml_tensor * x, Operand operand);
     /// Side by side, [sum of n_out, rows of x]; null where a weight has no kernels or they are of different kinds.
     ggml_tensor * product(ggml_tensor * x, std::initializer_list<const Linear *> parts,
                           std::optional<Activation> activation, ggml_tensor * residual);
 
     Execution execution_;
-    std::map<std::pair<ggml_tensor *, bool>, ggml_tensor *> packed_;
+    std::map<std::pair<ggml_tensor *, Operand>, ggml_tensor *> packed_;
 };
 
 }  // namespace altclip

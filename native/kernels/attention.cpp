@@ -8,7 +8,7 @@ namespace altclip {
 namespace {
 
 constexpr int64_t query_block = 48;  // queries whose scores are held at once: whole token tiles
-static_assert(query_block % token_tile == 0, "whole tiles");
+static_assert(query_block % max_token_tile == 0, "whole tiles");
 
 int64_t padded(int64_t n) {
     return (n + output_tile - 1) / output_tile * output_tile;
@@ -18,10 +18,10 @@ int64_t padded(int64_t n) {
 struct Scratch {
     float * keys;     // [n_key / 16][n_embd_head][16]: transposed, the last tile padded with zeros
     float * values;   // [n_key][n_embd_head padded]
-    float * queries;  // [query_block / 6][n_embd_head][6]
+    float * queries;  // [query_block / token_tile][n_embd_head][token_tile]
     float * scores;   // [query_block][n_key padded]
-    float * weights;  // [n_key][6]: six rows of probabilities, packed
-    float * result;   // [6][n_embd_head padded]
+    float * weights;  // [n_key][token_tile]: a tile's rows of probabilities, packed
+    float * result;   // [token_tile][n_embd_head padded]
 
     Scratch(float * memory, int64_t n_key, int64_t n_embd_head) {
         const auto take = [&memory](int64_t n) {
@@ -33,14 +33,14 @@ struct Scratch {
         values = take(n_key * padded(n_embd_head));
         queries = take(query_block * n_embd_head);
         scores = take(query_block * padded(n_key));
-        weights = take(padded(n_key) * token_tile);
-        result = take(token_tile * padded(n_embd_head));
+        weights = take(padded(n_key) * max_token_tile);
+        result = take(max_token_tile * padded(n_embd_head));
     }
     static int64_t size(int64_t n_key, int64_t n_embd_head) {
         const int64_t keys = padded(padded(n_key) * n_embd_head), values = padded(n_key * padded(n_embd_head));
         const int64_t queries = padded(query_block * n_embd_head), scores = padded(query_block * padded(n_key));
-        return keys + values + queries + scores + padded(padded(n_key) * token_tile) +
-               padded(token_tile * padded(n_embd_head));
+        return keys + values + queries + scores + padded(padded(n_key) * max_token_tile) +
+               padded(max_token_tile * padded(n_embd_head));
     }
 };
 
@@ -59,6 +59,7 @@ void transpose_keys(const float * k, int64_t ld, int64_t n_key, int64_t n_embd_h
 void attend(const KernelTable & kernels, const AttentionSpan & span, int64_t n_embd_head, const AttentionRows & at,
             float * memory) {
     const Scratch s(memory, span.n_key, n_embd_head);
+    const int64_t token_tile = kernels.token_tile, step = kernels.output_tiles * output_tile;
     const int64_t n_key_padded = padded(span.n_key), n_values = padded(n_embd_head);
     transpose_keys(at.k, at.ld_k, span.n_key, n_embd_head, s.keys);
     const float * values = at.v;
@@ -77,21 +78,23 @@ void attend(const KernelTable & kernels, const AttentionSpan & span, int64_t n_e
             kernels.pack_f32(at.q + (first + i) * at.ld_q, at.ld_q, std::min(token_tile, n_block - i), n_embd_head,
                              s.queries + i * n_embd_head);
         }
-        for (int64_t key = 0; key < n_key_padded; key += output_tile) {
+        for (int64_t key = 0; key < n_key_padded; key += step) {
+            const int64_t n_tiles = std::min(step, n_key_padded - key) / output_tile;
             for (int64_t i = 0; i < n_block; i += token_tile) {
-                kernels.product_f32(std::min(token_tile, n_block - i), n_embd_head, s.queries + i * n_embd_head,
-                                    s.keys + key * n_embd_head, output_tile, s.scores + i * n_key_padded + key,
-                                    n_key_padded, false);
+                kernels.product_f32(std::min(token_tile, n_block - i), n_tiles, n_embd_head,
+                                    s.queries + i * n_embd_head, s.keys + key * n_embd_head, output_tile,
+                                    n_embd_head * output_tile, s.scores + i * n_key_padded + key, n_key_padded, false);
             }
         }
         for (int64_t i = 0; i < n_block; i += token_tile) {
             const int64_t n = std::min(token_tile, n_block - i);
-            float inverse[token_tile];
+            float inverse[max_token_tile];
             for (int64_t r = 0; r < n; ++r)
                 inverse[r] = 1.0f / kernels.softmax(s.scores + (i + r) * n_key_padded, span.n_key, span.scale);
             kernels.pack_f32(s.scores + i * n_key_padded, n_key_padded, n, span.n_key, s.weights);
-            for (int64_t c = 0; c < n_values; c += output_tile) {
-                kernels.product_f32(n, span.n_key, s.weights, values + c, ld_values, s.result + c, n_values, false);
+            for (int64_t c = 0; c < n_values; c += step) {
+                kernels.product_f32(n, std::min(step, n_values - c) / output_tile, span.n_key, s.weights, values + c,
+                                    ld_values, output_tile, s.result + c, n_values, false);
             }
             for (int64_t r = 0; r < n; ++r) {
                 float * y = at.y + (first + i + r) * at.ld_y;

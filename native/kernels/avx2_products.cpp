@@ -15,6 +15,8 @@ namespace altclip {
 
 namespace {
 
+constexpr int64_t token_tile = 6;
+
 template <int R>
 void tile_f32(int64_t k, const float * a, const float * b, int64_t ldb, float * c, int64_t ldc, bool accumulate) {
     __m256 c00 = _mm256_setzero_ps(), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
@@ -59,7 +61,7 @@ inline void step_i16(const int32_t * a, __m256i b0, __m256i b1, __m256i & low, _
 
 template <int R>
 void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float * output_scales,
-              const float * token_scales, float * c, bool accumulate) {
+              const float * token_scales, float * c, int64_t ldc, bool accumulate) {
     __m256i c00 = _mm256_setzero_si256(), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
     __m256i c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
 #pragma GCC unroll 4
@@ -76,7 +78,7 @@ void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float
     const __m256 scale0 = _mm256_loadu_ps(output_scales), scale1 = _mm256_loadu_ps(output_scales + 8);
     const auto store = [&](int r, __m256i low, __m256i high) {
         const __m256 scale = _mm256_set1_ps(token_scales[r]);
-        float * p = c + r * output_tile;
+        float * p = c + r * ldc;
         __m256 f0 = _mm256_mul_ps(_mm256_cvtepi32_ps(low), _mm256_mul_ps(scale0, scale));
         __m256 f1 = _mm256_mul_ps(_mm256_cvtepi32_ps(high), _mm256_mul_ps(scale1, scale));
         if (accumulate) f0 = _mm256_add_ps(f0, _mm256_loadu_ps(p)), f1 = _mm256_add_ps(f1, _mm256_loadu_ps(p + 8));
@@ -91,8 +93,8 @@ void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float
     if constexpr (R > 5) store(5, c50, c51);
 }
 
-void product_f32(int64_t n_rows, int64_t k, const float * a, const float * b, int64_t ldb, float * c, int64_t ldc,
-                 bool accumulate) {
+void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a, const float * b, int64_t ldb,
+                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate) {
     switch (n_rows) {
         case 6: return tile_f32<6>(k, a, b, ldb, c, ldc, accumulate);
         case 5: return tile_f32<5>(k, a, b, ldb, c, ldc, accumulate);
@@ -103,28 +105,39 @@ void product_f32(int64_t n_rows, int64_t k, const float * a, const float * b, in
     }
 }
 
-void product_i16(int64_t n_rows, int64_t k, const int32_t * a, const int16_t * b, const float * output_scales,
-                 const float * token_scales, float * c, bool accumulate) {
+void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t * a, const int16_t * b, int64_t /*next*/,
+                 const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate) {
     for (int64_t i = 0; i < k; i += integer_run) {
         const int64_t n_pairs = std::min(integer_run, k - i) / 2;
         const int32_t * x = a + i / 2 * token_tile;
         const int16_t * w = b + i * output_tile;
         const bool add = accumulate || i > 0;
         switch (n_rows) {
-            case 6: tile_i16<6>(n_pairs, x, w, output_scales, token_scales, c, add); break;
-            case 5: tile_i16<5>(n_pairs, x, w, output_scales, token_scales, c, add); break;
-            case 4: tile_i16<4>(n_pairs, x, w, output_scales, token_scales, c, add); break;
-            case 3: tile_i16<3>(n_pairs, x, w, output_scales, token_scales, c, add); break;
-            case 2: tile_i16<2>(n_pairs, x, w, output_scales, token_scales, c, add); break;
-            default: tile_i16<1>(n_pairs, x, w, output_scales, token_scales, c, add); break;
+            case 6: tile_i16<6>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
+            case 5: tile_i16<5>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
+            case 4: tile_i16<4>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
+            case 3: tile_i16<3>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
+            case 2: tile_i16<2>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
+            default: tile_i16<1>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
         }
     }
 }
 
 }  // namespace
 
-const KernelTable avx2_kernels = {avx2::pack_f32, avx2::pack_i16, avx2::widen_f16, avx2::widen_bf16, avx2::widen_q8,
-                                  product_f32,    product_i16,    avx2::finish,    avx2::layer_norm, avx2::softmax};
+const KernelTable avx2_kernels = {token_tile,
+                                  1,
+                                  1024,
+                                  avx2::pack_f32<token_tile>,
+                                  avx2::pack_i16<token_tile>,
+                                  avx2::widen_f16,
+                                  avx2::widen_bf16,
+                                  avx2::widen_q8,
+                                  product_f32,
+                                  product_i16,
+                                  avx2::finish,
+                                  avx2::layer_norm,
+                                  avx2::softmax};
 
 }  // namespace altclip
 

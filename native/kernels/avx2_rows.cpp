@@ -16,6 +16,7 @@ namespace altclip::avx2 {
 namespace {
 
 /// Rows r, r + 1, r + 2 and r + 3 of eight columns become eight groups of four.
+template <int64_t Tile>
 inline void transpose_4x8(const float * x, int64_t ld, float * out) {
     const __m256 x0 = _mm256_loadu_ps(x), x1 = _mm256_loadu_ps(x + ld), x2 = _mm256_loadu_ps(x + 2 * ld),
                  x3 = _mm256_loadu_ps(x + 3 * ld);
@@ -24,21 +25,22 @@ inline void transpose_4x8(const float * x, int64_t ld, float * out) {
     const __m256 y[4] = {_mm256_shuffle_ps(t0, t2, 0x44), _mm256_shuffle_ps(t0, t2, 0xee),
                          _mm256_shuffle_ps(t1, t3, 0x44), _mm256_shuffle_ps(t1, t3, 0xee)};
     for (int i = 0; i < 4; ++i) {
-        _mm_storeu_ps(out + i * token_tile, _mm256_castps256_ps128(y[i]));
-        _mm_storeu_ps(out + (i + 4) * token_tile, _mm256_extractf128_ps(y[i], 1));
+        _mm_storeu_ps(out + i * Tile, _mm256_castps256_ps128(y[i]));
+        _mm_storeu_ps(out + (i + 4) * Tile, _mm256_extractf128_ps(y[i], 1));
     }
 }
 
 /// The same for two rows.
+template <int64_t Tile>
 inline void transpose_2x8(const float * x, int64_t ld, float * out) {
     const __m256 x0 = _mm256_loadu_ps(x), x1 = _mm256_loadu_ps(x + ld);
     const __m256 y[2] = {_mm256_unpacklo_ps(x0, x1), _mm256_unpackhi_ps(x0, x1)};
     for (int i = 0; i < 2; ++i) {
         const __m128 low = _mm256_castps256_ps128(y[i]), high = _mm256_extractf128_ps(y[i], 1);
-        _mm_storel_pi(reinterpret_cast<__m64 *>(out + 2 * i * token_tile), low);
-        _mm_storeh_pi(reinterpret_cast<__m64 *>(out + (2 * i + 1) * token_tile), low);
-        _mm_storel_pi(reinterpret_cast<__m64 *>(out + (2 * i + 4) * token_tile), high);
-        _mm_storeh_pi(reinterpret_cast<__m64 *>(out + (2 * i + 5) * token_tile), high);
+        _mm_storel_pi(reinterpret_cast<__m64 *>(out + 2 * i * Tile), low);
+        _mm_storeh_pi(reinterpret_cast<__m64 *>(out + (2 * i + 1) * Tile), low);
+        _mm_storel_pi(reinterpret_cast<__m64 *>(out + (2 * i + 4) * Tile), high);
+        _mm_storeh_pi(reinterpret_cast<__m64 *>(out + (2 * i + 5) * Tile), high);
     }
 }
 
@@ -80,19 +82,25 @@ inline __m256 activate8(__m256 x, Activation activation) {
 
 }  // namespace
 
+template <int64_t Tile>
 void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out) {
     int64_t i = 0;
-    if (n_rows == token_tile) {
-        for (; i + 8 <= n_in; i += 8) {
-            transpose_4x8(x + i, ld, out + i * token_tile);
-            transpose_2x8(x + 4 * ld + i, ld, out + i * token_tile + 4);
+    for (; i + 8 <= n_in; i += 8) {
+        int64_t r = 0;
+        for (; r + 4 <= n_rows; r += 4) transpose_4x8<Tile>(x + r * ld + i, ld, out + i * Tile + r);
+        for (; r + 2 <= n_rows; r += 2) transpose_2x8<Tile>(x + r * ld + i, ld, out + i * Tile + r);
+        if (r < n_rows) {
+            for (int64_t j = i; j < i + 8; ++j) out[j * Tile + r] = x[r * ld + j];
         }
     }
     for (; i < n_in; ++i) {
-        for (int64_t r = 0; r < n_rows; ++r) out[i * token_tile + r] = x[r * ld + i];
+        for (int64_t r = 0; r < n_rows; ++r) out[i * Tile + r] = x[r * ld + i];
     }
 }
+template void pack_f32<6>(const float *, int64_t, int64_t, int64_t, float *);
+template void pack_f32<12>(const float *, int64_t, int64_t, int64_t, float *);
 
+template <int64_t Tile>
 void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out, float * scales) {
     for (int64_t r = 0; r < n_rows; ++r) {
         const float * row = x + r * ld;
@@ -102,21 +110,24 @@ void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t
         const __m256 factor = _mm256_set1_ps(inverse);
         int32_t * target = out + r;
         int64_t i = 0;
-        for (; i + 16 <= n_in; i += 16, target += 8 * token_tile) {
+        for (; i + 16 <= n_in; i += 16, target += 8 * Tile) {
             const __m256i low = _mm256_cvtps_epi32(_mm256_mul_ps(factor, _mm256_loadu_ps(row + i)));
             const __m256i high = _mm256_cvtps_epi32(_mm256_mul_ps(factor, _mm256_loadu_ps(row + i + 8)));
             alignas(32) int32_t pairs[8];
             _mm256_store_si256(reinterpret_cast<__m256i *>(pairs),
                                _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8));
-            for (int64_t j = 0; j < 8; ++j) target[j * token_tile] = pairs[j];
+            for (int64_t j = 0; j < 8; ++j) target[j * Tile] = pairs[j];
         }
-        for (; i < n_in; i += 2, target += token_tile) {
+        for (; i < n_in; i += 2, target += Tile) {
             const int16_t pair[2] = {static_cast<int16_t>(std::lrintf(row[i] * inverse)),
                                      static_cast<int16_t>(std::lrintf(row[i + 1] * inverse))};
             std::memcpy(target, pair, sizeof(pair));
         }
     }
 }
+
+template void pack_i16<6>(const float *, int64_t, int64_t, int64_t, int32_t *, float *);
+template void pack_i16<12>(const float *, int64_t, int64_t, int64_t, int32_t *, float *);
 
 void widen_f16(const uint16_t * x, int64_t n, float * out) {
     for (int64_t i = 0; i < n; i += 8) {

@@ -8,7 +8,10 @@
 
 namespace altclip::avx2 {
 
+/// Tile: tokens; 6 or 12.
+template <int64_t Tile>
 void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
+template <int64_t Tile>
 void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out, float * scales);
 void widen_f16(const uint16_t * x, int64_t n, float * out);
 void widen_bf16(const uint16_t * x, int64_t n, float * out);

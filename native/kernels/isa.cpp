@@ -59,6 +59,9 @@ bool bit(unsigned value, unsigned index) {
 }
 
 bool present(Isa isa) {
+#ifdef ALTCLIP_SIMDE
+    return isa < Isa::neon;  // what the CPU lacks, SIMDe computes
+#endif
     const Registers one = cpuid(1, 0);
     if (!bit(one.c, 27)) return false;  // OSXSAVE: XGETBV itself
     constexpr unsigned ymm = 0x6, zmm = 0xe6;
@@ -71,7 +74,7 @@ bool present(Isa isa) {
         case Isa::avx2: return avx2;
         case Isa::avx512: return avx512;
         case Isa::avx512_vnni: return avx512 && bit(seven.c, 11);
-        case Isa::avx512_bf16: return avx512 && bit(cpuid(7, 1).a, 5);
+        case Isa::avx512_bf16: return avx512 && bit(seven.c, 11) && bit(cpuid(7, 1).a, 5);
         default: return false;
     }
 }

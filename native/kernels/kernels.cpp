@@ -8,10 +8,10 @@ const KernelTable & kernel_table(Isa isa) {
     switch (isa) {
         case Isa::scalar: return scalar_kernels;
 #if defined(__x86_64__) || defined(_M_X64)
-        case Isa::avx2:
-        case Isa::avx512:  // these run on the AVX2 kernels
-        case Isa::avx512_vnni:
-        case Isa::avx512_bf16: return avx2_kernels;
+        case Isa::avx2: return avx2_kernels;
+        case Isa::avx512: return avx512_kernels;
+        case Isa::avx512_vnni: return avx512_vnni_kernels;
+        case Isa::avx512_bf16: return avx512_bf16_kernels;
 #endif
         case Isa::neon:
         case Isa::neon_dotprod:

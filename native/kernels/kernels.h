@@ -1,8 +1,9 @@
 // The arithmetic of the CPU path as a table of functions, one table an instruction set; the scalar one is the
 // reference.
 //
-// Matrix products work on tiles of token_tile tokens by output_tile outputs. Activations are packed token tile by token
-// tile, weights output tile by output tile, so that a tile's operands are read from front to back.
+// Matrix products work on tiles of a table's token_tile tokens by one or more tiles of output_tile outputs. Activations
+// are packed token tile by token tile, weights output tile by output tile, so that a tile's operands are read from
+// front to back; weights lie in the same order whatever the table.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@
 
 namespace altclip {
 
-inline constexpr int64_t token_tile = 6;
+inline constexpr int64_t max_token_tile = 12;
+inline constexpr int64_t max_output_tiles = 2;
 inline constexpr int64_t output_tile = 16;
 
 /// Integer products: activations are 14-bit integers with one scale a token, weights 12-bit integers with one scale an
@@ -27,7 +29,14 @@ inline constexpr int32_t weight_max = 2047;
 inline constexpr int64_t q8_block = 32;
 inline constexpr int64_t q8_block_bytes = output_tile * 2 + q8_block * output_tile;
 
+/// What a product multiplies: activations are packed so, weights widened so.
+enum class Operand { f32, i16, bf16 };
+
 struct KernelTable {
+    int64_t token_tile;    // tokens of a product; a divisor of max_token_tile
+    int64_t output_tiles;  // output tiles that a product takes at most, up to max_output_tiles
+    int64_t input_block;   // inputs of widened weights that stay in the cache; a multiple of integer_run
+
     /// Rows x [n_rows][n_in], ld apart, n_rows <= token_tile, to [n_in][token_tile].
     void (*pack_f32)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
     /// The same as integers, two inputs a 32-bit word: [n_in / 2][token_tile]; scales [token_tile]. n_in is even.
@@ -38,14 +47,15 @@ struct KernelTable {
     /// Blocks of a q8_0 tile to 12-bit integers [n_blocks * 16][output_tile][2].
     void (*widen_q8)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 
-    /// c [n_rows][output_tile] (+)= a b, with a [k][token_tile] and b [k][output_tile], rows of b and c ldb and ldc
-    /// apart.
-    void (*product_f32)(int64_t n_rows, int64_t k, const float * a, const float * b, int64_t ldb, float * c,
-                        int64_t ldc, bool accumulate);
-    /// c [n_rows][output_tile] (+)= a b of packed integers, times output_scales and token_scales. k is a multiple
+    /// c [n_rows][n_tiles][output_tile] (+)= a b, with a [k][token_tile] and n_tiles of b [k][output_tile]; the tiles
+    /// of b begin `next` floats apart, rows of b and c are ldb and ldc apart.
+    void (*product_f32)(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
+                        int64_t next, float * c, int64_t ldc, bool accumulate);
+    /// The same with packed integers, times output_scales [n_tiles][output_tile] and token_scales. k is a multiple
     /// of 32.
-    void (*product_i16)(int64_t n_rows, int64_t k, const int32_t * a, const int16_t * b, const float * output_scales,
-                        const float * token_scales, float * c, bool accumulate);
+    void (*product_i16)(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
+                        const float * output_scales, const float * token_scales, float * c, int64_t ldc,
+                        bool accumulate);
 
     /// y = activation(c + bias) + residual for n values; bias, activation and residual may be absent.
     void (*finish)(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
@@ -54,6 +64,15 @@ struct KernelTable {
     void (*layer_norm)(const float * x, int64_t n, float eps, const float * weight, const float * bias, float * y);
     /// x = exp(scale * (x - max)); returns the sum. x has room for n rounded up to 16, the rest becomes 0.
     float (*softmax)(float * x, int64_t n, float scale);
+
+    // where bf16 weights are multiplied as they are, by activations rounded to bf16 (as PyTorch does), summed in f32
+    /// As pack_i16; n_in may be odd, the last pair then ends with 0.
+    void (*pack_bf16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) = nullptr;
+    /// Rows [n][output_tile] to pairs of rows [(n + 1) / 2][output_tile][2]; an odd last row is paired with 0.
+    void (*pair_bf16)(const uint16_t * x, int64_t n, int16_t * out) = nullptr;
+    /// As product_f32 over n_pairs pairs; `next` counts numbers of 16 bits.
+    void (*product_bf16)(int64_t n_rows, int64_t n_tiles, int64_t n_pairs, const int32_t * a, const int16_t * b,
+                         int64_t next, float * c, int64_t ldc, bool accumulate) = nullptr;
 };
 
 /// Throws unsupported where this build has no kernels for it: check isa_supported first.
@@ -62,6 +81,9 @@ const KernelTable & kernel_table(Isa isa);
 extern const KernelTable scalar_kernels;
 #if defined(__x86_64__) || defined(_M_X64)
 extern const KernelTable avx2_kernels;
+extern const KernelTable avx512_kernels;
+extern const KernelTable avx512_vnni_kernels;
+extern const KernelTable avx512_bf16_kernels;
 #endif
 
 }  // namespace altclip

@@ -12,16 +12,18 @@
 
 namespace altclip {
 
-/// What products with weights of this type take: integers for q8_0, f32 for all others.
-inline bool takes_integers(ggml_type weight) {
-    return weight == GGML_TYPE_Q8_0;
+/// What a table's products with weights of this type take: integers for q8_0, bf16 for bf16 where there is an
+/// instruction for it, f32 for all others.
+inline Operand operand_of(const KernelTable & kernels, ggml_type weight) {
+    if (weight == GGML_TYPE_Q8_0) return Operand::i16;
+    return weight == GGML_TYPE_BF16 && kernels.product_bf16 ? Operand::bf16 : Operand::f32;
 }
 
 /// 32-bit words that n_rows rows of n_in activations take when packed.
-int64_t packed_rows_size(bool integers, int64_t n_in, int64_t n_rows);
+int64_t packed_rows_size(const KernelTable & kernels, Operand operand, int64_t n_in, int64_t n_rows);
 
 /// Packs rows x [n_rows][n_in], ld apart; the share of thread `ith` of `nth`.
-void pack_rows(const KernelTable & kernels, bool integers, const float * x, int64_t ld, int64_t n_rows, int64_t n_in,
+void pack_rows(const KernelTable & kernels, Operand operand, const float * x, int64_t ld, int64_t n_rows, int64_t n_in,
                float * packed, int ith, int nth);
 
 /// One matrix of a layer; q, k and v are three that share their activations.

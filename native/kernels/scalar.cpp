@@ -10,6 +10,8 @@ namespace altclip {
 
 namespace {
 
+constexpr int64_t token_tile = 6;
+
 void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out) {
     for (int64_t i = 0; i < n_in; ++i) {
         for (int64_t r = 0; r < n_rows; ++r) out[i * token_tile + r] = x[r * ld + i];
@@ -56,8 +58,8 @@ void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
     }
 }
 
-void product_f32(int64_t n_rows, int64_t k, const float * a, const float * b, int64_t ldb, float * c, int64_t ldc,
-                 bool accumulate) {
+void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a, const float * b, int64_t ldb,
+                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate) {
     for (int64_t r = 0; r < n_rows; ++r) {
         float sums[output_tile] = {};
         for (int64_t i = 0; i < k; ++i) {
@@ -67,8 +69,8 @@ void product_f32(int64_t n_rows, int64_t k, const float * a, const float * b, in
     }
 }
 
-void product_i16(int64_t n_rows, int64_t k, const int32_t * a, const int16_t * b, const float * output_scales,
-                 const float * token_scales, float * c, bool accumulate) {
+void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t * a, const int16_t * b, int64_t /*next*/,
+                 const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate) {
     for (int64_t begin = 0; begin < k; begin += integer_run) {
         const int64_t end = std::min(k, begin + integer_run);
         for (int64_t r = 0; r < n_rows; ++r) {
@@ -82,7 +84,7 @@ void product_i16(int64_t n_rows, int64_t k, const int32_t * a, const int16_t * b
                 }
             }
             for (int64_t j = 0; j < output_tile; ++j) {
-                float & target = c[r * output_tile + j];
+                float & target = c[r * ldc + j];
                 const float value = static_cast<float>(sums[j]) * (output_scales[j] * token_scales[r]);
                 target = accumulate || begin > 0 ? target + value : value;
             }
@@ -129,7 +131,7 @@ float softmax(float * x, int64_t n, float scale) {
 
 }  // namespace
 
-const KernelTable scalar_kernels = {pack_f32,    pack_i16,    widen_f16, widen_bf16, widen_q8,
-                                    product_f32, product_i16, finish,    layer_norm, softmax};
+const KernelTable scalar_kernels = {token_tile, 1,           1024,        pack_f32, pack_i16,   widen_f16, widen_bf16,
+                                    widen_q8,   product_f32, product_i16, finish,   layer_norm, softmax};
 
 }  // namespace altclip

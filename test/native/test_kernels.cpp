@@ -2,6 +2,7 @@
 // adversarial shapes, outliers.
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <random>
 
 #include "check.h"
@@ -56,9 +57,9 @@ std::vector<float> run_product(Isa isa, const Matrix & m, const std::vector<floa
     const KernelTable & kernels = kernel_table(isa);
     PackedWeight weight(m.type, m.n_in, m.n_out);
     weight.pack(m.rows.data(), 0, weight.n_tiles());
-    const bool integers = takes_integers(m.type);
-    std::vector<float> packed(static_cast<size_t>(packed_rows_size(integers, m.n_in, n_rows)));
-    for (int i = 0; i < 3; ++i) pack_rows(kernels, integers, x.data(), m.n_in, n_rows, m.n_in, packed.data(), i, 3);
+    const Operand operand = operand_of(kernels, m.type);
+    std::vector<float> packed(static_cast<size_t>(packed_rows_size(kernels, operand, m.n_in, n_rows)));
+    for (int i = 0; i < 3; ++i) pack_rows(kernels, operand, x.data(), m.n_in, n_rows, m.n_in, packed.data(), i, 3);
     LinearTask task;
     task.kernels = &kernels;
     task.parts[0] = {&weight, bias.data(), 0};
@@ -94,6 +95,12 @@ double relative_error(const std::vector<float> & got, const std::vector<float> &
     return std::sqrt(error / size);
 }
 
+void round_to_bf16(std::vector<float> & x) {
+    std::vector<ggml_bf16_t> rounded(x.size());
+    ggml_fp32_to_bf16_row_ref(x.data(), rounded.data(), static_cast<int64_t>(x.size()));
+    ggml_bf16_to_fp32_row(rounded.data(), x.data(), static_cast<int64_t>(x.size()));
+}
+
 struct Shape {
     int64_t n_in, n_out, n_rows;
 };
@@ -103,14 +110,26 @@ constexpr Shape shapes[] = {{32, 16, 1}, {64, 40, 5}, {96, 17, 7}, {1056, 33, 13
 
 }  // namespace
 
+TEST("every instruction set by name") {
+    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512_vnni, Isa::avx512_bf16, Isa::neon,
+                          Isa::neon_dotprod, Isa::neon_i8mm}) {
+        if (isa_supported(isa)) {
+            std::printf("%s: run\n", isa_name(isa));
+        } else {
+            std::printf("%s: not run, this machine lacks it\n", isa_name(isa));
+        }
+    }
+}
+
 TEST("products of every weight type against sums in double") {
     for (const Isa isa : supported_isas()) {
         for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0}) {
             for (Shape shape : shapes) {
                 if (type != GGML_TYPE_Q8_0) shape.n_in -= 3;
                 const Matrix m = make_matrix(type, shape.n_in, shape.n_out);
-                const std::vector<float> x = noise(shape.n_in * shape.n_rows), bias = noise(shape.n_out),
-                                         residual = noise(shape.n_out * shape.n_rows);
+                std::vector<float> x = noise(shape.n_in * shape.n_rows);
+                if (operand_of(kernel_table(isa), type) == Operand::bf16) round_to_bf16(x);  // as the product does
+                const std::vector<float> bias = noise(shape.n_out), residual = noise(shape.n_out * shape.n_rows);
                 const double error = relative_error(run_product(isa, m, x, shape.n_rows, {}, bias, residual),
                                                     exact_product(m, x, shape.n_rows, bias, residual));
                 // integers: 12-bit weights and 14-bit activations beside q8_0's own 5e-3
@@ -135,14 +154,15 @@ TEST("integer products with outliers a thousand times the rest keep what 14 bits
 
 TEST("the largest integers do not overflow") {
     for (const Isa isa : supported_isas()) {
-        std::vector<int32_t> a(512 * token_tile);
-        std::vector<int16_t> b(1024 * output_tile, static_cast<int16_t>(weight_max));
-        const std::vector<float> ones(output_tile, 1.0f);
-        for (int32_t & pair : a) pair = activation_max * 0x10001;
-        std::vector<float> c(token_tile * output_tile);
-        alignas(64) int16_t aligned[1024 * output_tile];
-        std::copy(b.begin(), b.end(), aligned);
-        kernel_table(isa).product_i16(token_tile, 1024, a.data(), aligned, ones.data(), ones.data(), c.data(), false);
+        const KernelTable & kernels = kernel_table(isa);
+        const int64_t n_tokens = kernels.token_tile, n_tiles = kernels.output_tiles, ldc = n_tiles * output_tile;
+        const std::vector<int32_t> a(static_cast<size_t>(512 * n_tokens), activation_max * 0x10001);
+        alignas(64) static int16_t b[1024 * output_tile * max_output_tiles];
+        std::fill(std::begin(b), std::end(b), static_cast<int16_t>(weight_max));
+        const std::vector<float> ones(static_cast<size_t>(std::max(n_tokens, ldc)), 1.0f);
+        std::vector<float> c(static_cast<size_t>(n_tokens * ldc));
+        kernels.product_i16(n_tokens, n_tiles, 1024, a.data(), b, 1024 * output_tile, ones.data(), ones.data(),
+                            c.data(), ldc, false);
         const double expected = 1024.0 * activation_max * weight_max;
         for (const float value : c) at_most(std::fabs(value / expected - 1), 1e-6, isa, "largest sum");
     }

@@ -1,0 +1,83 @@
+// The AVX-512 table (F, BW, DQ, VL): products; rows are the AVX2 table's.
+#if defined(__x86_64__) || defined(_M_X64)
+
+#include "kernels/avx512.h"
+//
+#include "kernels/avx2_rows.h"
+#include "kernels/avx512_products.h"
+#include "kernels/avx512_tile.h"
+
+namespace altclip {
+
+namespace avx512 {
+
+namespace {
+
+struct FloatStep {
+    using Token = float;
+    using Weight = float;
+    using Sum = __m512;
+    static Sum zero() { return _mm512_setzero_ps(); }
+    static __m512 load(const float * b) { return _mm512_loadu_ps(b); }
+    static __m512 broadcast(const float * a) { return _mm512_set1_ps(*a); }
+    static Sum multiply_add(Sum sum, __m512 a, __m512 b) { return _mm512_fmadd_ps(a, b, sum); }
+};
+
+struct MaddStep : PairStep {
+    static Sum multiply_add(Sum sum, __m512i a, __m512i b) { return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)); }
+};
+
+}  // namespace
+
+void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
+                 int64_t next, float * c, int64_t ldc, bool accumulate) {
+    product<FloatStep>(n_rows, n_tiles, k, a, b, ldb, next,
+                       [&](int64_t r, int64_t t, __m512 sum) { put(c + r * ldc + t * output_tile, sum, accumulate); });
+}
+
+void widen_f16(const uint16_t * x, int64_t n, float * out) {
+    for (int64_t i = 0; i < n; i += 16) {
+        const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(x + i));
+        _mm512_storeu_ps(out + i, _mm512_cvtph_ps(half));
+    }
+}
+
+void widen_bf16(const uint16_t * x, int64_t n, float * out) {
+    for (int64_t i = 0; i < n; i += 16) {
+        const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(x + i)));
+        _mm512_storeu_ps(out + i, _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16)));
+    }
+}
+
+void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += q8_block_bytes) {
+        // each output's multiplier twice: once for each input of a pair
+        __m512i multipliers = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(blocks)));
+        multipliers = _mm512_or_si512(multipliers, _mm512_slli_epi32(multipliers, 16));
+        const auto * q = reinterpret_cast<const __m256i *>(blocks + output_tile * 2);
+        for (int64_t i = 0; i < q8_block / 2; ++i, ++q, out += 2 * output_tile) {
+            const __m512i high_bytes = _mm512_slli_epi16(_mm512_cvtepi8_epi16(_mm256_loadu_si256(q)), 8);
+            _mm512_storeu_si512(out, _mm512_mulhrs_epi16(high_bytes, multipliers));
+        }
+    }
+}
+
+}  // namespace avx512
+
+const KernelTable avx512_kernels = {avx512::token_tile,
+                                    max_output_tiles,
+                                    avx512::input_block,
+                                    avx2::pack_f32<max_token_tile>,
+                                    avx2::pack_i16<max_token_tile>,
+                                    avx512::widen_f16,
+                                    avx512::widen_bf16,
+                                    avx512::widen_q8,
+                                    avx512::product_f32,
+                                    avx512::product_i16<avx512::MaddStep>,
+                                    avx2::finish,
+                                    avx2::layer_norm,
+                                    avx2::softmax};
+
+}  // namespace altclip
+
+#endif

@@ -1,0 +1,93 @@
+// One matrix product for the AVX-512 tables: tiles of 12 tokens by 32 outputs, 24 accumulators of 16 sums.
+//
+// Two vectors of weights and a broadcast activation serve 24 multiply-adds: 14 loads, so that two load ports keep two
+// multipliers busy. The accumulators are an array that only constants index, which compilers keep in registers.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "kernels/kernels.h"
+
+namespace altclip::avx512 {
+
+inline constexpr int64_t token_tile = 12;
+inline constexpr int64_t input_block = 512;  // 64 kB of widened f32: the second-level cache holds it and the tokens
+
+/// Sums over k of a [k][token_tile] times T tiles of b, for R tokens, given to store(token, tile, sum). Step has the
+/// types of a token's and a weight vector's element, zero, load, broadcast and the multiply-add.
+template <typename Step, int R, int T, typename Store, int... I>
+inline void tile(std::integer_sequence<int, I...>, int64_t k, const typename Step::Token * a,
+                 const typename Step::Weight * b, int64_t ldb, int64_t next, const Store & store) {
+    typename Step::Sum sums[R * T] = {((void)I, Step::zero())...};
+    for (; k > 0; --k, a += token_tile, b += ldb) {
+        const auto w0 = Step::load(b), w1 = Step::load(T > 1 ? b + next : b);
+        ((sums[I] = Step::multiply_add(sums[I], Step::broadcast(a + I / T), I % T ? w1 : w0)), ...);
+    }
+    (store(I / T, I % T, sums[I]), ...);
+}
+
+template <typename Step, int T, typename Store>
+inline void rows(int64_t n_rows, int64_t k, const typename Step::Token * a, const typename Step::Weight * b,
+                 int64_t ldb, int64_t next, const Store & store) {
+    const auto run = [&](auto r) {
+        constexpr int R = decltype(r)::value;
+        tile<Step, R, T>(std::make_integer_sequence<int, R * T>(), k, a, b, ldb, next, store);
+    };
+    switch (n_rows) {
+        case 12: return run(std::integral_constant<int, 12>());
+        case 11: return run(std::integral_constant<int, 11>());
+        case 10: return run(std::integral_constant<int, 10>());
+        case 9: return run(std::integral_constant<int, 9>());
+        case 8: return run(std::integral_constant<int, 8>());
+        case 7: return run(std::integral_constant<int, 7>());
+        case 6: return run(std::integral_constant<int, 6>());
+        case 5: return run(std::integral_constant<int, 5>());
+        case 4: return run(std::integral_constant<int, 4>());
+        case 3: return run(std::integral_constant<int, 3>());
+        case 2: return run(std::integral_constant<int, 2>());
+        default: return run(std::integral_constant<int, 1>());
+    }
+}
+
+/// store(token, tile, sum) for every one of n_rows by n_tiles.
+template <typename Step, typename Store>
+inline void product(int64_t n_rows, int64_t n_tiles, int64_t k, const typename Step::Token * a,
+                    const typename Step::Weight * b, int64_t ldb, int64_t next, const Store & store) {
+    if (n_tiles > 1) return rows<Step, 2>(n_rows, k, a, b, ldb, next, store);
+    rows<Step, 1>(n_rows, k, a, b, ldb, next, store);
+}
+
+/// c (+)= value
+inline void put(float * c, __m512 value, bool accumulate) {
+    _mm512_storeu_ps(c, accumulate ? _mm512_add_ps(value, _mm512_loadu_ps(c)) : value);
+}
+
+/// KernelTable::product_i16 with Step's way to multiply pairs and add them up.
+template <typename Step>
+void product_i16(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
+                 const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate) {
+    for (int64_t i = 0; i < k; i += integer_run) {
+        const bool add = accumulate || i > 0;
+        const auto store = [&](int64_t r, int64_t t, __m512i sum) {
+            const __m512 scale =
+                _mm512_mul_ps(_mm512_loadu_ps(output_scales + t * output_tile), _mm512_set1_ps(token_scales[r]));
+            put(c + r * ldc + t * output_tile, _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale), add);
+        };
+        product<Step>(n_rows, n_tiles, std::min(integer_run, k - i) / 2, a + i / 2 * token_tile, b + i * output_tile,
+                      2 * output_tile, next, store);
+    }
+}
+
+/// Pairs of 16-bit integers, 16 outputs a vector.
+struct PairStep {
+    using Token = int32_t;
+    using Weight = int16_t;
+    using Sum = __m512i;
+    static Sum zero() { return _mm512_setzero_si512(); }
+    static __m512i load(const int16_t * b) { return _mm512_loadu_si512(b); }
+    static __m512i broadcast(const int32_t * a) { return _mm512_set1_epi32(*a); }
+};
+
+}  // namespace altclip::avx512

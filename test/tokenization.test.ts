@@ -1,7 +1,8 @@
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { native } from '../lib/native';
 import { type BatchEncodingLists, type TokenizerOptions, XLMRobertaTokenizer } from '../lib/tokenization';
 import { fixture, readJson, temporaryFolder } from './helpers/fixtures';
 
@@ -41,7 +42,7 @@ const golden = readJson<{
 const first = 'A photo of a tabby cat sleeping on a sunny windowsill.';
 const second = 'Two children are flying a red kite.';
 /** Plain JavaScript, shared with the benchmark. */
-const vocabularyGguf: string = path.join(__dirname, '..', 'bench', 'vocabulary_gguf.mjs');
+const bench = (name: string): string => path.join(__dirname, '..', 'bench', name);
 const folder = temporaryFolder();
 let fromJson: XLMRobertaTokenizer;
 let fromModel: XLMRobertaTokenizer;
@@ -54,6 +55,18 @@ beforeAll(async () => {
   fromJson = await XLMRobertaTokenizer.from_pretrained(folder);
   fromModel = await XLMRobertaTokenizer.from_file(path.join(folder, 'sentencepiece.bpe.model'));
 }, 120_000);
+
+/** The tokenizer of a file that the converter wrote, stored trie included. */
+async function converted(): Promise<XLMRobertaTokenizer> {
+  const source = path.join(folder, 'checkpoint');
+  mkdirSync(source);
+  copyFileSync(path.join(folder, 'tokenizer.json'), path.join(source, 'tokenizer.json'));
+  const { writeVocabularyCheckpoint } = await import(bench('vocabulary_checkpoint.mjs'));
+  writeVocabularyCheckpoint(source, fromJson.vocab_size);
+  const output = path.join(folder, 'converted.gguf');
+  await native.convertModel({ source, output, dtype: 'f32', tower: 'text' });
+  return XLMRobertaTokenizer.from_file(output);
+}
 
 describe('XLM-R vocabulary', () => {
   it('gives the ids of the whole corpus, from either file', () => {
@@ -79,10 +92,11 @@ describe('XLM-R vocabulary', () => {
       .map((line) => JSON.parse(line) as { text: string; ids: number[] });
     expect(rows.length).toBe(800);
     const gguf = path.join(folder, 'vocabulary.gguf');
-    const { writeVocabularyGguf } = await import(vocabularyGguf);
+    const { writeVocabularyGguf } = await import(bench('vocabulary_gguf.mjs'));
     writeVocabularyGguf(JSON.parse(readFileSync(path.join(folder, 'tokenizer.json'), 'utf8')), gguf);
+    const foreign = await XLMRobertaTokenizer.from_file(gguf);
     const texts = rows.map((row) => row.text);
-    for (const tokenizer of [fromJson, fromModel, await XLMRobertaTokenizer.from_file(gguf)]) {
+    for (const tokenizer of [fromJson, fromModel, foreign, await converted()]) {
       // with offsets the normaliser goes another way
       for (const return_offsets_mapping of [false, true]) {
         const { input_ids } = tokenizer(texts, { return_tensor: false, return_offsets_mapping });

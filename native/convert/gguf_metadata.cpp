@@ -5,6 +5,7 @@
 #include "convert/json_file.h"
 #include "error.h"
 #include "model/names.h"
+#include "text/unigram.h"
 
 namespace altclip {
 
@@ -152,6 +153,8 @@ void write_vocabulary(gguf_context * gguf, const Vocabulary & vocabulary, int32_
     gguf_set_arr_data(gguf, keys::tokenizer_token_type, GGUF_TYPE_INT32, types.data(), n);
     const std::string charsmap(vocabulary.charsmap);  // never null, as an empty view may be
     gguf_set_arr_data(gguf, keys::tokenizer_charsmap, GGUF_TYPE_UINT8, charsmap.data(), charsmap.size());
+    const std::string trie = UnigramModel(vocabulary, path).stored_trie();
+    gguf_set_arr_data(gguf, keys::tokenizer_trie, GGUF_TYPE_UINT8, trie.data(), trie.size());
     const SpecialTokens & special = vocabulary.special;
     set_u32(gguf, keys::tokenizer_bos_id, special.bos);
     set_u32(gguf, keys::tokenizer_eos_id, special.eos);

@@ -67,7 +67,9 @@ inline constexpr const char * tokenizer_cls_id = "tokenizer.ggml.cls_token_id";
 inline constexpr const char * tokenizer_mask_id = "tokenizer.ggml.mask_token_id";
 inline constexpr const char * tokenizer_add_space_prefix = "tokenizer.ggml.add_space_prefix";             // bool
 inline constexpr const char * tokenizer_remove_extra_spaces = "tokenizer.ggml.remove_extra_whitespaces";  // bool
-inline constexpr const char * tokenizer_model_max_length = "altclip.tokenizer.model_max_length";          // optional
+// optional, u8[], UnigramModel::stored_trie: building it is most of what loading a vocabulary takes
+inline constexpr const char * tokenizer_trie = "altclip.tokenizer.trie";
+inline constexpr const char * tokenizer_model_max_length = "altclip.tokenizer.model_max_length";  // optional
 
 }  // namespace altclip::keys
 

@@ -38,6 +38,7 @@ Vocabulary read_gguf_vocabulary(std::shared_ptr<const GgufFile> file) {
         vocabulary.types.push_back(static_cast<TokenType>(type >= 1 && type <= 3 ? type : 0));
     }
     if (file->has(keys::tokenizer_charsmap)) vocabulary.charsmap = file->bytes(keys::tokenizer_charsmap);
+    if (file->has(keys::tokenizer_trie)) vocabulary.trie = file->bytes(keys::tokenizer_trie);
     vocabulary.special.bos = special_id(*file, keys::tokenizer_bos_id);
     vocabulary.special.pad = special_id(*file, keys::tokenizer_padding_id);
     vocabulary.special.eos = special_id(*file, keys::tokenizer_eos_id);

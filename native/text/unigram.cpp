@@ -1,6 +1,7 @@
 #include "text/unigram.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "text/utf8.h"
@@ -30,6 +31,36 @@ float lowest_score(const Vocabulary & vocabulary) {
     return lowest;
 }
 
+/// What a stored trie depends on: a file whose tokens were changed without it keeps the other's number.
+uint64_t fingerprint(const Vocabulary & vocabulary) {
+    uint64_t hash = vocabulary.tokens.size();
+    const auto add = [&hash](const void * data, size_t n_bytes) {
+        const auto * bytes = static_cast<const char *>(data);
+        for (size_t at = 0; at < n_bytes; at += sizeof(uint64_t)) {
+            uint64_t part = 0;
+            std::memcpy(&part, bytes + at, std::min(sizeof(part), n_bytes - at));
+            hash = (hash ^ part) * 0x9E3779B97F4A7C15;
+            hash ^= hash >> 32;
+        }
+    };
+    for (const std::string_view token : vocabulary.tokens) {
+        hash += token.size();
+        add(token.data(), token.size());
+    }
+    add(vocabulary.scores.data(), vocabulary.scores.size() * sizeof(float));
+    add(vocabulary.types.data(), vocabulary.types.size());
+    return hash;
+}
+
+PieceTrie piece_trie(const Vocabulary & vocabulary, const std::string & source) {
+    const std::string_view stored = vocabulary.trie;
+    const uint64_t number = stored.empty() ? 0 : fingerprint(vocabulary);
+    if (stored.size() > sizeof(number) && std::memcmp(stored.data(), &number, sizeof(number)) == 0) {
+        return PieceTrie::from_bytes(vocabulary.tokens, stored.substr(sizeof(number)), source);
+    }
+    return {vocabulary.tokens, piece_scores(vocabulary), source};
+}
+
 /// The last piece of the best path that ends at one byte.
 struct PathEnd {
     int32_t id = -1;
@@ -48,8 +79,13 @@ struct PathEnd {
 
 UnigramModel::UnigramModel(const Vocabulary & vocabulary, const std::string & source)
     : vocabulary_(vocabulary),
-      trie_(vocabulary.tokens, piece_scores(vocabulary), source),
+      trie_(piece_trie(vocabulary, source)),
       unknown_score_(lowest_score(vocabulary) - unknown_penalty) {}
+
+std::string UnigramModel::stored_trie() const {
+    const uint64_t number = fingerprint(vocabulary_);
+    return std::string(reinterpret_cast<const char *>(&number), sizeof(number)) + trie_.bytes();
+}
 
 std::vector<Piece> UnigramModel::segment(std::string_view text) const {
     std::vector<PathEnd> ends(text.size() + 1);

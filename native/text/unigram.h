@@ -19,12 +19,16 @@ struct Piece {
 
 class UnigramModel {
 public:
-    /// The vocabulary must outlive the model. Throws model_format, naming `source`, where a token is there twice.
+    /// The vocabulary must outlive the model. Throws model_format, naming `source`, where a token is there twice or a
+    /// stored trie is damaged.
     UnigramModel(const Vocabulary & vocabulary, const std::string & source);
 
     /// The ids SentencePiece's Model::EncodeOptimized gives (unigram_model.cc), ties included; then, as its
     /// PopulateSentencePieceText does, neighbouring unknown pieces made one. `text` has less than 2 GiB.
     std::vector<Piece> segment(std::string_view text) const;
+
+    /// For Vocabulary::trie of the same tokens, scores and types.
+    std::string stored_trie() const;
 
     const PieceTrie & trie() const { return trie_; }
 

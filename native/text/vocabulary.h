@@ -30,6 +30,7 @@ struct Vocabulary {
     std::vector<float> scores;             // by id; log probabilities of the unigram model
     std::vector<TokenType> types;          // by id
     std::string_view charsmap;  // SentencePiece's precompiled_charsmap: u32 trie size, trie, strings; may be empty
+    std::string_view trie;      // UnigramModel::stored_trie, unchecked, so that it need not be built; may be empty
     SpecialTokens special;
     bool add_dummy_prefix = true;
     bool remove_extra_whitespaces = true;

@@ -2,12 +2,14 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <random>
 
 #include "check.h"
 #include "text/charsmap.h"
 #include "text/tokenizer.h"
+#include "text/unigram.h"
 
 using namespace altclip;
 using nlohmann::json;
@@ -149,6 +151,51 @@ TEST("a character map that points anywhere stays in its bytes") {
         for (int i = 0; i < 256; ++i) {
             const std::string text(300, static_cast<char>(i));
             CHECK(charsmap.longest_prefix(text).length <= text.size());
+        }
+    }
+}
+
+namespace {
+
+/// The ids of a few texts with the trie that `change` makes of the stored one.
+std::vector<int32_t> ids_with_trie(const std::function<void(std::string &)> & change) {
+    static const Vocabulary read = read_vocabulary(folder + "tokenizer.json");
+    Vocabulary vocabulary = read;
+    std::string trie = UnigramModel(vocabulary, "tokenizer.json").stored_trie();
+    change(trie);
+    vocabulary.trie = trie;
+    const Tokenizer tokenizer(std::move(vocabulary), "stored");
+    return tokenizer.encode("a photo of a cat, \xe9\xab\x98\xe5\x85\xb4 <mask> internationalisation \xef\xb7\xba", true)
+        .ids;
+}
+
+}  // namespace
+
+TEST("a stored trie gives the ids of one that was built") {
+    const Tokenizer built(read_vocabulary(folder + "tokenizer.json"), "tokenizer.json");
+    const Encoding expected =
+        built.encode("a photo of a cat, \xe9\xab\x98\xe5\x85\xb4 <mask> internationalisation \xef\xb7\xba", true);
+    CHECK(ids_with_trie([](std::string &) {}) == expected.ids);
+    // of other tokens or scores: not used
+    CHECK(ids_with_trie([](std::string & trie) { trie = std::string(8, '\7') + trie.substr(8, 500); }) == expected.ids);
+}
+
+TEST("a damaged stored trie: an error or a tokenizer that stays inside it") {
+    CHECK_ERROR(model_format, "has 12 bytes", ids_with_trie([](std::string & trie) { trie.resize(20); }));
+    CHECK_ERROR(model_format, "bytes", ids_with_trie([](std::string & trie) { trie.pop_back(); }));
+    CHECK_ERROR(model_format, "children out of place at node 0",
+                ids_with_trie([](std::string & trie) { trie[8] = 2; }));
+    CHECK_ERROR(model_format, "has the id 16777214 at node 1",
+                ids_with_trie([](std::string & trie) { trie.replace(8 + 12 + 4, 3, "\xfe\xff\xff"); }));
+    std::mt19937 random(11);
+    for (int round = 0; round < 200; ++round) {
+        try {
+            ids_with_trie([&](std::string & trie) {
+                for (int i = 0; i < 1 + round % 20; ++i)
+                    trie[8 + random() % (trie.size() - 8)] = static_cast<char>(random());
+            });
+        } catch (const Error & e) {
+            CHECK(e.code() == ErrorCode::model_format);
         }
     }
 }

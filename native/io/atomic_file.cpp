@@ -93,7 +93,7 @@ void AtomicFile::start_writeback() {
     constexpr uint64_t enough = 16u << 20;
     if (position_ - n_started_ < enough) return;
     if (std::fflush(file_) != 0) fail_write(path_, std::strerror(errno));
-    sync_file_range(fileno(file_), static_cast<off64_t>(n_started_), static_cast<off64_t>(position_ - n_started_),
+    sync_file_range(fileno(file_), static_cast<off_t>(n_started_), static_cast<off_t>(position_ - n_started_),
                     SYNC_FILE_RANGE_WRITE);
     n_started_ = position_;
 #endif

@@ -1,23 +1,19 @@
 // The programs that scripts/packages/runtimes.mjs runs: each prints the best label of the demo picture, which is lion.
 
 const classify = `
-  const path = require.resolve('@altclip/demo/package.json').replace('package.json', 'demo/lion.png');
   const classifier = await pipeline('zero-shot-image-classification', 'demo');
-  const best = (await classifier(path, ['pizza', 'lion', 'key']))[0].label;
+  const best = (await classifier('node_modules/@altclip/demo/demo/lion.png', ['pizza', 'lion', 'key']))[0].label;
   await classifier.dispose();`;
 const common = `const { pipeline } = require('altclip');\n`;
 const done = 'console.log(best);';
 
-/** A bundler's own require must not be asked for the picture. */
-const bundled = `
-  import { createRequire } from 'node:module';
+const module = `
   import { pipeline } from 'altclip';
-  const require = createRequire(process.cwd() + '/');
   (async () => {${classify}${done}})();`;
 
 /** @type {Record<string, string>} file name -> source */
 export const PROGRAMS = {
-  'module.mjs': bundled,
+  'module.mjs': module,
   'common.cjs': `${common}(async () => {${classify}${done}})();`,
   'worker.cjs': `
     const { Worker, isMainThread, parentPort } = require('node:worker_threads');

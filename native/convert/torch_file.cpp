@@ -33,9 +33,10 @@ constexpr Storage storages[] = {
 
 /// How a tensor lies in its storage.
 struct Layout {
-    const uint8_t * data = nullptr;  // of element 0
-    int64_t element = 0;             // bytes
-    std::vector<int64_t> strides;    // elements
+    const ZipEntry * storage = nullptr;
+    int64_t begin = 0;             // bytes from the storage's beginning to element 0
+    int64_t element = 0;           // bytes
+    std::vector<int64_t> strides;  // elements
     bool contiguous = true;
 };
 
@@ -54,8 +55,7 @@ void check_kind(const std::string & path) {
 class TorchFile : public WeightSource {
 public:
     explicit TorchFile(const std::string & path) : path_(path), archive_(path) {
-        const std::string_view bytes = find_pickle();
-        pickle_ = read_pickle(bytes, path_);
+        pickle_ = read_pickle(find_pickle(), path_);
         const PickleValue & root = pickle_[pickle_.root];
         if (root.kind != Kind::dict) broken("holds no state dict");
         std::unordered_set<std::string_view> names;
@@ -76,15 +76,16 @@ public:
         const SourceType type = tensors_[tensor].type;
         const Layout & layout = layouts_[tensor];
         const std::vector<int64_t> & shape = tensors_[tensor].shape;
+        const uint8_t * data = archive_.data(*layout.storage) + layout.begin;
         if (layout.contiguous) {
-            const uint8_t * begin = layout.data + first * layout.element;
+            const uint8_t * begin = data + first * layout.element;
             widen(type, begin, count, out);
             return archive_.forget(begin, begin + count * layout.element);
         }
-        read_strided(type, layout, shape, first, count, out);
+        read_strided(type, data, layout, shape, first, count, out);
         int64_t last = 0;
         for (size_t d = 0; d < shape.size(); ++d) last += (shape[d] - 1) * layout.strides[d];
-        archive_.forget(layout.data, layout.data + last * layout.element);
+        archive_.forget(data, data + last * layout.element);
     }
 
 private:
@@ -93,23 +94,26 @@ private:
         fail(ErrorCode::model_format, path_, ": ", parts...);
     }
 
-    std::string_view find_pickle() {
+    std::string find_pickle() {
+        constexpr uint64_t max_pickle = uint64_t{64} << 20, max_byteorder = 16;
         const std::string wanted = "/data.pkl";
-        std::optional<std::string_view> found;
-        for (const auto & [name, bytes] : archive_.entries()) {
+        const ZipEntry * found = nullptr;
+        for (const auto & [name, entry] : archive_.entries()) {
             if (name.size() < wanted.size() || name.compare(name.size() - wanted.size(), wanted.size(), wanted) != 0) {
                 continue;
             }
             if (found) broken("the archive has more than one data.pkl");
-            found = bytes;
+            found = &entry;
             root_ = name.substr(0, name.size() - wanted.size());
         }
         if (!found) broken("the archive has no data.pkl: not a file that torch.save writes");
         const auto order = archive_.entries().find(root_ + "/byteorder");
-        if (order != archive_.entries().end() && order->second != "little") {
-            fail(ErrorCode::unsupported, path_, ": its byte order is '", order->second, "', expected 'little'");
+        if (order != archive_.entries().end()) {
+            const std::string bytes = archive_.text(order->second, max_byteorder);
+            if (bytes != "little")
+                fail(ErrorCode::unsupported, path_, ": its byte order is '", bytes, "', expected 'little'");
         }
-        return *found;
+        return archive_.text(*found, max_pickle);
     }
 
     void read_tensor(const std::string & name, const PickleValue & value) {
@@ -147,13 +151,13 @@ private:
 
     void add(const std::string & name, const PickleValue & reference, int64_t offset,
              const std::vector<int64_t> & shape, const std::vector<int64_t> & strides) {
-        const auto [storage, bytes] = find_storage(name, reference);
-        const int64_t n_stored = static_cast<int64_t>(bytes.size()) / storage->n_bytes;
+        const auto [storage, entry] = find_storage(name, reference);
+        const int64_t n_stored = static_cast<int64_t>(entry->size) / storage->n_bytes;
         const std::optional<int64_t> n = element_count(shape);
         // the last element touched must be in the storage; step by step, so that nothing overflows
         bool inside = n && *n <= n_stored && offset >= 0 && offset <= n_stored - (*n > 0 ? 1 : 0);
         int64_t left = inside ? n_stored - 1 - offset : 0;
-        Layout layout{nullptr, storage->n_bytes, strides, true};
+        Layout layout{entry, offset * storage->n_bytes, storage->n_bytes, strides, true};
         int64_t dense = 1;
         for (size_t d = shape.size(); inside && *n > 0 && d-- > 0;) {
             if (shape[d] > 1) {
@@ -167,13 +171,17 @@ private:
             broken("'", name, "' of shape ", shape_text(shape), " with strides ", shape_text(strides), " at element ",
                    offset, " lies outside its storage of ", n_stored, " elements");
         }
-        layout.data = reinterpret_cast<const uint8_t *>(bytes.data()) + offset * storage->n_bytes;
+        constexpr uint64_t max_waste = uint64_t{64} << 20;
+        if (entry->deflated && entry->size - static_cast<uint64_t>(*n * storage->n_bytes) > max_waste &&
+            *n < n_stored / 2) {
+            broken("'", name, "' takes ", *n, " of the ", n_stored, " elements of a compressed storage; re-save it");
+        }
         layouts_.push_back(std::move(layout));
         tensors_.push_back({name, storage->type, storage->name, shape});
     }
 
     /// From a persistent id: ('storage', type, key, location, elements).
-    std::pair<const Storage *, std::string_view> find_storage(const std::string & name,
+    std::pair<const Storage *, const ZipEntry *> find_storage(const std::string & name,
                                                               const PickleValue & reference) const {
         const bool is_reference = reference.kind == Kind::persistent && pickle_[reference.items[0]].kind == Kind::tuple;
         const std::vector<uint32_t> none;
@@ -190,16 +198,16 @@ private:
         if (entry == archive_.entries().end())
             broken("'", name, "': the archive lacks its storage data/", pickle_[id[2]].text);
         const int64_t n = pickle_[id[4]].integer;
-        const auto n_bytes = static_cast<int64_t>(entry->second.size());
+        const auto n_bytes = static_cast<int64_t>(entry->second.size);
         if (n < 0 || n > n_bytes / storage->n_bytes || n * storage->n_bytes != n_bytes) {
             broken("'", name, "': its storage has ", n_bytes, " bytes, expected ", n, " elements of ",
                    storage->n_bytes);
         }
-        return {storage, entry->second};
+        return {storage, &entry->second};
     }
 
-    static void read_strided(SourceType type, const Layout & layout, const std::vector<int64_t> & shape, int64_t first,
-                             int64_t count, float * out) {
+    static void read_strided(SourceType type, const uint8_t * data, const Layout & layout,
+                             const std::vector<int64_t> & shape, int64_t first, int64_t count, float * out) {
         std::vector<int64_t> index(shape.size());
         for (size_t d = shape.size(); d-- > 0;) {
             index[d] = first % shape[d];
@@ -208,7 +216,7 @@ private:
         for (int64_t i = 0; i < count; ++i) {
             int64_t at = 0;
             for (size_t d = 0; d < shape.size(); ++d) at += index[d] * layout.strides[d];
-            widen(type, layout.data + at * layout.element, 1, out + i);
+            widen(type, data + at * layout.element, 1, out + i);
             for (size_t d = shape.size(); d-- > 0;) {
                 if (++index[d] < shape[d]) break;
                 index[d] = 0;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "error.h"
+#include "io/inflate.h"
 
 namespace altclip {
 
@@ -140,27 +141,57 @@ void ZipArchive::read_directory(const Directory & directory) {
         if (!read_zip64(extra, n_extra, placement)) {
             fail(ErrorCode::model_format, path_, ": the zip entry '", name, "' has a damaged zip64 field");
         }
-        constexpr uint16_t encrypted = 1;
-        if (number<uint16_t>(record + 8) & encrypted || number<uint16_t>(record + 10) != 0) {
-            fail(ErrorCode::unsupported, path_, ": the zip entry '", name,
-                 "' is compressed or encrypted, expected entries stored as torch.save writes them; re-save the file in "
-                 "Python: "
+        constexpr uint16_t encrypted = 1, stored = 0, deflated = 8;
+        const auto method = number<uint16_t>(record + 10);
+        if (number<uint16_t>(record + 8) & encrypted || (method != stored && method != deflated)) {
+            fail(ErrorCode::unsupported, path_, ": the zip entry '", name, "' is encrypted or compressed in a manner (",
+                 method,
+                 ") other than deflate; re-save the file in Python: "
                  "torch.save(torch.load(path, weights_only=True), path)");
         }
-        if (placement.size != placement.stored_size) {
+        constexpr uint64_t max_ratio = 1032;  // of deflate
+        if (method == stored ? placement.size != placement.stored_size
+                             : placement.size / max_ratio > placement.stored_size) {
             fail(ErrorCode::model_format, path_, ": the zip entry '", name, "' contradicts itself about its size");
         }
-        if (!entries_.emplace(name, read_entry(placement.local_header, placement.size, name)).second) {
+        const ZipEntry entry{name, find_stored(placement.local_header, placement.stored_size, name), placement.size,
+                             number<uint32_t>(record + 16), method == deflated};
+        if (!entries_.emplace(name, entry).second) {
             fail(ErrorCode::model_format, path_, ": the zip archive has '", name, "' twice");
         }
     }
 }
 
-void ZipArchive::forget(const void * begin, const void * end) const {
-    file_.forget(begin, end);
+std::string ZipArchive::describe(const ZipEntry & entry) const {
+    return path_ + ": the zip entry '" + entry.name + "'";
 }
 
-std::string_view ZipArchive::read_entry(uint64_t local_header, uint64_t size, const std::string & name) const {
+std::string ZipArchive::text(const ZipEntry & entry, uint64_t limit) const {
+    if (entry.size > limit) {
+        fail(ErrorCode::model_format, describe(entry), " has ", entry.size, " bytes, expected at most ", limit);
+    }
+    if (!entry.deflated) return std::string(entry.stored);
+    std::string text;
+    inflate(entry.stored, entry.size, entry.crc32, describe(entry),
+            [&](const uint8_t * data, size_t n) { text.append(reinterpret_cast<const char *>(data), n); });
+    return text;
+}
+
+const uint8_t * ZipArchive::data(const ZipEntry & entry) const {
+    if (!entry.deflated) return reinterpret_cast<const uint8_t *>(entry.stored.data());
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::unique_ptr<ScratchFile> & known = inflated_[&entry];
+    if (!known) {
+        auto scratch = std::make_unique<ScratchFile>();
+        inflate(entry.stored, entry.size, entry.crc32, describe(entry),
+                [&](const uint8_t * data, size_t n) { scratch->write(data, n); });
+        scratch->map();
+        known = std::move(scratch);
+    }
+    return known->mapped().data();
+}
+
+std::string_view ZipArchive::find_stored(uint64_t local_header, uint64_t size, const std::string & name) const {
     const uint8_t * header = bytes(local_header, local_size, "an entry");
     if (number<uint32_t>(header) != local_signature) {
         fail(ErrorCode::model_format, path_, ": the zip entry '", name, "' is not where the directory says");

@@ -221,7 +221,8 @@ TEST("torch: other files under that name") {
     CHECK_ERROR(model_format, "does not begin with 'PK'", open(""));
     CHECK_ERROR(model_format, "no directory", open("PK"));
     CHECK_ERROR(model_format, "no data.pkl", open(support::zip({{"readme.txt", "hello"}})));
-    CHECK_ERROR(unsupported, "compressed or encrypted", open(support::zip({{"x/data.pkl", "."}}, 8)));
+    CHECK_ERROR(unsupported, "other than deflate", open(support::zip({{"x/data.pkl", "."}}, 12)));
+    CHECK_ERROR(model_format, "ends early", open(support::zip({{"x/data.pkl", "\x01"}}, 8)));
     CHECK_ERROR(model_format, "twice", open(support::zip({{"x/data.pkl", "."}, {"x/data.pkl", "."}})));
     CHECK_ERROR(model_format, "more than one", open(support::zip({{"x/data.pkl", "."}, {"y/data.pkl", "."}})));
     CHECK_ERROR(unsupported, "byte order", open(support::zip({{"x/data.pkl", "}."}, {"x/byteorder", "big"}})));

@@ -4,7 +4,7 @@ import { throwIfAborted } from './abort';
 import { Callable } from './callable';
 import { forEachLimited } from './concurrency';
 import { AltCLIPError, fromNative, invalid } from './errors';
-import { type ImageInput, openAsRgb } from './image';
+import { type ImageInput, openAsRgb, RawImage } from './image';
 import { ImageBatch } from './image_batch';
 import {
   clipSettings,
@@ -99,7 +99,8 @@ export class CLIPImageProcessor extends Callable<
       const plan = nativeOptions({ height, width }, settings);
       const size = plan.crop ?? plan.resize ?? { height, width };
       batch.reserve(index, size);
-      batch.set(index, await fromNative(native.preprocessImage(data, width, height, plan)));
+      const owned = !(image instanceof RawImage); // just decoded, or made by a sharp instance: nobody else has them
+      batch.set(index, await fromNative(native.preprocessImage(data, width, height, { ...plan, owned })));
     });
     return { pixel_values: batch.tensor() };
   }

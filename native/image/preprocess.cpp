@@ -35,10 +35,10 @@ void check_size(const char * name, const ImageSize & size) {
     }
 }
 
-void check(const std::vector<uint8_t> & rgb, const ImageSize & size, const PreprocessOptions & options) {
+void check(ByteView rgb, const ImageSize & size, const PreprocessOptions & options) {
     check_size("image", size);
-    if (int64_t(rgb.size()) != size.width * size.height * 3) {
-        fail(ErrorCode::invalid_argument, "image: got ", rgb.size(), " bytes, expected ", size.width * size.height * 3,
+    if (int64_t(rgb.size) != size.width * size.height * 3) {
+        fail(ErrorCode::invalid_argument, "image: got ", rgb.size, " bytes, expected ", size.width * size.height * 3,
              " for ", size.width, "x", size.height, " pixels of RGB");
     }
     if (options.resize) check_size("resize", *options.resize);
@@ -80,10 +80,9 @@ std::array<std::array<float, 256>, 3> float_table(const PreprocessOptions & opti
 
 }  // namespace
 
-PreprocessedImage preprocess_image(const std::vector<uint8_t> & rgb, int64_t width, int64_t height,
-                                   const PreprocessOptions & options) {
+PreprocessedImage preprocess_image(ByteView rgb, int64_t width, int64_t height, const PreprocessOptions & options) {
     check(rgb, {height, width}, options);
-    const RgbView image = {rgb.data(), int(width), int(height)};
+    const RgbView image = {rgb.data, int(width), int(height)};
     const int resized_width = int(options.resize ? options.resize->width : width);
     const int resized_height = int(options.resize ? options.resize->height : height);
     const int out_width = options.crop ? int(options.crop->width) : resized_width;

@@ -30,12 +30,19 @@ struct PreprocessOptions {
 /// float32 [3, height, width] where anything is rescaled or normalised, else the bytes [height, width, 3].
 using PreprocessedImage = std::variant<std::vector<float>, std::vector<uint8_t>>;
 
+/// Bytes that somebody else holds.
+struct ByteView {
+    const uint8_t * data;
+    size_t size;
+    ByteView(const uint8_t * data_, size_t size_) : data(data_), size(size_) {}
+    ByteView(const std::vector<uint8_t> & bytes) : data(bytes.data()), size(bytes.size()) {}
+};
+
 /// `rgb` holds width * height * 3 bytes, row by row.
 ///
 /// Bit for bit what Pillow 13 and NumPy give: resize and crop in bytes, float32(byte * factor) with the product in
 /// double, then (x - mean) / std in float32. Throws invalid_argument for a size, count or number out of range.
-PreprocessedImage preprocess_image(const std::vector<uint8_t> & rgb, int64_t width, int64_t height,
-                                   const PreprocessOptions & options);
+PreprocessedImage preprocess_image(ByteView rgb, int64_t width, int64_t height, const PreprocessOptions & options);
 
 /// Pillow's filter by its number. Throws invalid_argument for any other.
 Resample resample_of(int64_t number);

@@ -154,7 +154,7 @@ TEST("strips of 1 x 10000 and 10000 x 1 come through the default preprocessing")
 TEST("what is out of range is refused") {
     const auto rgb = pixels(4, 3, 1);
     const auto run = [&](const PreprocessOptions & options) { preprocess_image(rgb, 4, 3, options); };
-    CHECK_ERROR(invalid_argument, "expected 1 to 16777216", preprocess_image({}, 0, 3, {}));
+    CHECK_ERROR(invalid_argument, "expected 1 to 16777216", preprocess_image({nullptr, 0}, 0, 3, {}));
     CHECK_ERROR(invalid_argument, "expected 1 to 16777216", preprocess_image(rgb, -4, -3, {}));
     CHECK_ERROR(invalid_argument, "expected 1 to 16777216", preprocess_image(rgb, INT64_MAX, INT64_MAX, {}));
     CHECK_ERROR(invalid_argument, "got 36 bytes, expected 48", preprocess_image(rgb, 4, 4, {}));

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AltCLIPModel, AltCLIPProcessor, type ProgressInfo } from '../lib';
@@ -93,6 +93,35 @@ describe('a folder', () => {
     writeFileSync(weights, readFileSync(weights).subarray(0, 5000));
     await expect(AltCLIPModel.from_pretrained(folder, { cache_dir })).rejects.toMatchObject({ code: 'MODEL_FORMAT' });
     expect(readdirSync(cache_dir)).toEqual([]);
+  });
+
+  it('with several files of weights is read by the documented preference', async () => {
+    const inOrder = [
+      'model.safetensors',
+      'model.safetensors.index.json',
+      'pytorch_model.bin',
+      'pytorch_model.bin.index.json',
+      'model-f16.gguf',
+    ];
+    const folder = path.join(root, 'several');
+    mkdirSync(folder);
+    cpSync(path.join(tiny, 'config.json'), path.join(folder, 'config.json'));
+    for (const name of inOrder) writeFileSync(path.join(folder, name), 'no weights');
+    for (const name of inOrder) {
+      // the file that is read is the one that the error names
+      await expect(AltCLIPModel.from_pretrained(folder, { cache_dir })).rejects.toMatchObject({
+        message: expect.stringContaining(`${path.join(folder, name)}: `) as string,
+      });
+      rmSync(path.join(folder, name));
+    }
+    for (const name of ['model-f16.gguf', 'model-q8_0.gguf']) writeFileSync(path.join(folder, name), 'no weights');
+    await expect(AltCLIPModel.from_pretrained(folder, { cache_dir, dtype: 'q8_0' })).rejects.toMatchObject({
+      message: expect.stringContaining(`${path.join(folder, 'model-q8_0.gguf')}: `) as string,
+    });
+    await expect(AltCLIPModel.from_pretrained(folder, { cache_dir })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/several models, model-f16.gguf, model-q8_0.gguf/) as string,
+    });
   });
 
   it('reports progress from start to end', async () => {

@@ -13,6 +13,8 @@ export type Misdeed =
   | { status: number; headers?: Record<string, string> }
   /** The connection breaks after so many bytes of the body. */
   | { cutAfter: number }
+  /** Nothing comes after so many bytes of the body, and the connection stays. */
+  | { stallAfter: number }
   /** The body is another of the same length. */
   | { corrupt: true }
   /** The body is longer or shorter than the listing says. */
@@ -154,6 +156,9 @@ export class HubServer {
     if (request.method === 'HEAD') response.end();
     else if (misdeed && 'cutAfter' in misdeed) {
       response.write(body.subarray(0, misdeed.cutAfter), () => response.destroy());
+    } else if (misdeed && 'stallAfter' in misdeed) {
+      response.flushHeaders();
+      response.write(body.subarray(0, misdeed.stallAfter));
     } else response.end(body);
   }
 

@@ -21,6 +21,7 @@ import {
   imageInput,
   type TextInputs,
   textInput,
+  towerOf,
 } from './modeling_inputs';
 import { runText, runVision } from './modeling_towers';
 import { type AltCLIPOutput, perRow, towerOutput } from './outputs';
@@ -61,7 +62,9 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
    * Loads a model.
    *
    * @param id_or_path a .gguf file; a folder in Hugging Face's layout, converted once into the cache; a hub id that
-   *   huggingface_hub has downloaded; or 'demo', the small model of the package.
+   *   huggingface_hub has downloaded; or 'demo', the small model of the package. A .gguf file of one tower (`altclip
+   *   convert --tower text`) gives that tower's features and embeddings; what needs the other throws UNSUPPORTED, and
+   *   the other's configuration holds defaults.
    * @throws IO, HUB (not downloaded), MODEL_FORMAT (damaged, foreign or without weights, naming the file),
    *   UNSUPPORTED, INVALID_ARGUMENT (an option), ABORTED.
    */
@@ -81,7 +84,8 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
 
   /**
    * Both towers (at the same time) and the similarity of every text with every image.
-   * @throws INVALID_ARGUMENT naming the input and what was expected; ABORTED; DISPOSED.
+   * @throws INVALID_ARGUMENT naming the input and what was expected; UNSUPPORTED naming the tower that the model's file
+   *   lacks; ABORTED; DISPOSED.
    */
   async forward(inputs: AltCLIPInputs): Promise<AltCLIPOutput> {
     checkInputs(inputs, 'AltCLIPModel.forward');
@@ -144,6 +148,7 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
     images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
     { batch_size = 16, decode_ahead = batch_size, on_error = 'throw', signal }: EncodeImagesOptions = {},
   ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
+    towerOf(this.native.hparams, 'vision');
     checkStream(images, batch_size, 'images');
     checkCount(decode_ahead, 'decode_ahead');
     checkOnError(on_error);
@@ -169,6 +174,7 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
     texts: Iterable<string> | AsyncIterable<string>,
     { batch_size = 64, signal }: EncodeOptions = {},
   ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
+    towerOf(this.native.hparams, 'text');
     checkStream(texts, batch_size, 'texts');
     return encodeInBatches(texts, {
       batchSize: batch_size,

@@ -1,5 +1,5 @@
-import { invalid } from './errors';
-import type { NativeHparams, NativeImageInput, NativeTextInput } from './native';
+import { AltCLIPError, invalid } from './errors';
+import type { NativeHparams, NativeImageInput, NativeTextInput, Tower } from './native';
 import { kindOf, type Tensor, type TensorLike, toTensor } from './tensor';
 
 /** What every forward takes beside its tensors. Keys of a processor's output that a model does not use are ignored. */
@@ -57,8 +57,20 @@ export function checkInputs<T extends object>(inputs: T, where: string): T {
   return inputs;
 }
 
+/** The tower's hyper-parameters. @throws UNSUPPORTED where the model's file was written for the other tower alone. */
+export function towerOf<T extends Tower>(hparams: NativeHparams, tower: T): NonNullable<NativeHparams[T]> {
+  const found = hparams[tower];
+  if (found) return found;
+  const [input, other] = tower === 'text' ? ['texts', 'vision'] : ['images', 'text'];
+  throw new AltCLIPError(
+    'UNSUPPORTED',
+    `this model has no ${tower} tower, so it takes no ${input}: its file was written for the ${other} tower alone`,
+  );
+}
+
 /** Checks shapes; the addon checks ids, positions and token types against their tables. */
 export function textInput(inputs: TextTowerInputs, hparams: NativeHparams): NativeTextInput {
+  const { hiddenSize } = towerOf(hparams, 'text');
   const { input_ids, inputs_embeds } = inputs;
   const given = [input_ids, inputs_embeds].filter((value) => value !== undefined && value !== null).length;
   if (given !== 1)
@@ -68,8 +80,8 @@ export function textInput(inputs: TextTowerInputs, hparams: NativeHparams): Nati
   const [rows, columns, width] = tokens.dims as [number, number, number?];
   if (tokens.size === 0)
     invalid(`${name}: got shape [${tokens.dims.join(', ')}], expected at least one text and one token`);
-  if (width !== undefined && width !== hparams.text?.hiddenSize) {
-    invalid(`${name}: got width ${width}, expected the text tower's hidden_size ${hparams.text?.hiddenSize}`);
+  if (width !== undefined && width !== hiddenSize) {
+    invalid(`${name}: got width ${width}, expected the text tower's hidden_size ${hiddenSize}`);
   }
   const perToken = (key: 'attention_mask' | 'position_ids' | 'token_type_ids'): BigInt64Array | undefined =>
     inputs[key] === undefined || inputs[key] === null
@@ -99,12 +111,12 @@ function rowwise(tensor: Tensor<'int64'>, rows: number, columns: number, name: s
 
 /** Checks the shape of pixel_values against the vision tower. */
 export function imageInput(inputs: ImageInputs, hparams: NativeHparams): NativeImageInput {
+  const { imageSize, patchSize, numChannels } = towerOf(hparams, 'vision');
   if (inputs.pixel_values === undefined || inputs.pixel_values === null) {
     invalid('pixel_values: got nothing, expected a float32 tensor [images, channels, height, width]');
   }
   const pixels = toTensor(inputs.pixel_values, 'float32', 4, 'pixel_values');
   const [images, channels, height, width] = pixels.dims as [number, number, number, number];
-  const { imageSize, patchSize, numChannels } = hparams.vision as NonNullable<NativeHparams['vision']>;
   const interpolatePosEncoding = inputs.interpolate_pos_encoding ?? false;
   const got = `pixel_values: got shape [${pixels.dims.join(', ')}]`;
   if (images === 0) invalid(`${got}, expected at least one image`);

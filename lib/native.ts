@@ -66,6 +66,7 @@ export interface NativeModelFile {
 }
 
 export interface NativeLoadOptions {
+  /** Where both are, a file written for one gives that one. */
   towers: Tower[];
   /** 0: as many as the machine has cores. */
   threads: number;

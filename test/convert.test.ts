@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { AltCLIPModel, AltCLIPTextModel, AltCLIPVisionModel } from '../lib';
+import { AltCLIPModel, AltCLIPTextModel, AltCLIPVisionModel, Tensor } from '../lib';
 import { abortable } from '../lib/abort';
 import { AltCLIPError, type AltCLIPErrorCode, fromNative } from '../lib/errors';
 import { type NativeConvertReport, type NativeDType, type NativeModelFile, native } from '../lib/native';
-import { fixture, readJson, temporaryFolder } from './helpers/fixtures';
+import { demoImages, fixture, readJson, temporaryFolder } from './helpers/fixtures';
 import { type GgufTensor, readGguf } from './helpers/gguf';
 
 const folder = temporaryFolder();
@@ -15,6 +15,12 @@ const models = ['tiny', 'tiny-legacy-bin', 'tiny-sharded', 'tiny-f16', 'tiny-bf1
 async function convert(source: string, dtype: NativeDType | 'auto' = 'auto', output = path.join(folder, 'out.gguf')) {
   const report: NativeConvertReport = await fromNative(native.convertModel({ source, output, dtype }));
   return { report, output, ...readGguf(output) };
+}
+
+async function rowsOf(rows: AsyncIterable<Tensor<'float32'>>): Promise<Float32Array[]> {
+  const all: Float32Array[] = [];
+  for await (const { data } of rows) all.push(data);
+  return all;
 }
 
 async function errorOf(call: Promise<unknown>): Promise<AltCLIPError> {
@@ -189,19 +195,56 @@ describe('a converted file', () => {
     expect(info.preprocessor).toEqual(preprocessor);
   });
 
-  it('of one tower loads as that tower; AltCLIPModel says what is missing', async () => {
+  it('of the text tower embeds texts as the whole one, and refuses images', async () => {
     const source = fixture('models', 'tiny-e2e');
-    for (const [tower, own, other] of [
-      ['text', AltCLIPTextModel, AltCLIPVisionModel],
-      ['vision', AltCLIPVisionModel, AltCLIPTextModel],
-    ] as const) {
-      const output = path.join(folder, `${tower}.gguf`);
-      await native.convertModel({ source, output, dtype: 'q8_0', tower });
-      await (await own.from_pretrained(output)).dispose();
-      for (const refused of [other, AltCLIPModel]) {
-        expect((await errorOf(refused.from_pretrained(output))).message).toMatch(/no (text|vision) tower: .*loads/);
-      }
+    const output = path.join(folder, 'text.gguf');
+    const whole = path.join(folder, 'whole.gguf');
+    await native.convertModel({ source, output: whole, dtype: 'q8_0' });
+    await native.convertModel({ source, output, dtype: 'q8_0', tower: 'text' });
+    const [both, one] = [await AltCLIPModel.from_pretrained(whole), await AltCLIPModel.from_pretrained(output)];
+    const input_ids = [[0, 5, 6, 2]];
+    expect(one.logit_scale).toBe(both.logit_scale);
+    const features = await both.get_text_features({ input_ids });
+    expect((await one.get_text_features({ input_ids })).data).toEqual(features.data);
+    expect(await rowsOf(one.encode_texts(['a cat', '고양이']))).toEqual(
+      await rowsOf(both.encode_texts(['a cat', '고양이'])),
+    );
+    const pixel_values = new Tensor('float32', new Float32Array(3 * 32 * 32), [1, 3, 32, 32]);
+    for (const call of [
+      async () => one.forward({ input_ids, pixel_values }),
+      async () => one.get_image_features({ pixel_values }),
+      async () => rowsOf(one.encode_images([])),
+    ]) {
+      const error = await errorOf(call());
+      expect([error.code, error.message]).toEqual(['UNSUPPORTED', expect.stringMatching(/no vision tower.*no images/)]);
     }
+    await (await AltCLIPTextModel.from_pretrained(output)).dispose();
+    expect((await errorOf(AltCLIPVisionModel.from_pretrained(output))).message).toMatch(/no vision tower: .*loads/);
+    await Promise.all([both.dispose(), one.dispose()]);
+  });
+
+  it('of the vision tower embeds images as the whole one, and refuses texts', async () => {
+    const source = fixture('models', 'tiny-e2e');
+    const output = path.join(folder, 'vision.gguf');
+    const whole = path.join(folder, 'whole.gguf');
+    await native.convertModel({ source, output: whole, dtype: 'q8_0' });
+    await native.convertModel({ source, output, dtype: 'q8_0', tower: 'vision' });
+    const [both, one] = [await AltCLIPModel.from_pretrained(whole), await AltCLIPModel.from_pretrained(output)];
+    const image = path.join(demoImages, 'basketball.png');
+    expect(one.logit_scale).toBe(both.logit_scale);
+    expect(await rowsOf(one.encode_images([image]))).toEqual(await rowsOf(both.encode_images([image])));
+    const input_ids = [[0, 5, 6, 2]];
+    for (const call of [
+      async () => one.forward({ input_ids }),
+      async () => one.get_text_features({ input_ids }),
+      async () => rowsOf(one.encode_texts(['a cat'])),
+    ]) {
+      const error = await errorOf(call());
+      expect([error.code, error.message]).toEqual(['UNSUPPORTED', expect.stringMatching(/no text tower.*no texts/)]);
+    }
+    await (await AltCLIPVisionModel.from_pretrained(output)).dispose();
+    expect((await errorOf(AltCLIPTextModel.from_pretrained(output))).message).toMatch(/no text tower: .*loads/);
+    await Promise.all([both.dispose(), one.dispose()]);
   });
 
   it('has the tokenizer of its folder', async () => {

@@ -133,16 +133,15 @@ Model load_model(const std::string & path, const LoadOptions & options) {
     model.hparams = read_hparams(file);
     model.dtype = file_dtype(file);
     model.name = file.has(keys::name) ? std::string(file.string(keys::name)) : "";
-    const auto choose = [&](auto & hparams, bool wanted, const char * tower) {
-        if (!wanted) {
-            hparams.reset();
-        } else if (!hparams) {
-            fail(ErrorCode::invalid_argument, path, ": the file has no ", tower,
-                 " tower: it was written for the other one alone, which AltCLIPTextModel or AltCLIPVisionModel loads");
-        }
-    };
-    choose(model.hparams.text, options.text, "text");
-    choose(model.hparams.vision, options.vision, "vision");
+    const bool has_wanted =
+        (options.text && model.hparams.text.has_value()) || (options.vision && model.hparams.vision.has_value());
+    if (!has_wanted) {
+        fail(ErrorCode::invalid_argument, path, ": the file has no ", options.text ? "text" : "vision",
+             " tower: it was written for the other one alone, which ",
+             options.text ? "AltCLIPVisionModel" : "AltCLIPTextModel", " loads");
+    }
+    if (!options.text) model.hparams.text.reset();
+    if (!options.vision) model.hparams.vision.reset();
 
     model.context.reset(ggml_init({file.tensors().size() * ggml_tensor_overhead(), nullptr, true}));
     model.buffer.reset(ggml_backend_cpu_buffer_from_ptr(const_cast<uint8_t *>(file.data()), file.size()));

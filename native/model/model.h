@@ -53,7 +53,9 @@ struct VisionWeights {
 };
 
 struct LoadOptions {
-    bool text = true;  // a tower not asked for is neither mapped to weights nor required to be in the file
+    // A tower not asked for is neither mapped to weights nor required to be in the file; where both are, a file written
+    // for one gives that one.
+    bool text = true;
     bool vision = true;
     std::function<void(float)> on_progress;  // fraction of the tensors checked, 0..1
     AbortFlag abort;
@@ -78,7 +80,8 @@ struct Model {
 std::string file_dtype(const GgufFile & file);
 
 /// Maps a GGUF file and checks every key, tensor name, shape, type and offset before use.
-/// Throws io (cannot open), model_format (damaged or foreign), invalid_argument (tower not in the file), aborted.
+/// Throws io (cannot open), model_format (damaged or foreign), invalid_argument (no tower asked for is in the file),
+/// aborted.
 Model load_model(const std::string & path, const LoadOptions & options);
 
 }  // namespace altclip

@@ -98,7 +98,7 @@ struct Piece {
 
 class ModelReader {
 public:
-    explicit ModelReader(const std::string & path) : path_(path) {
+    explicit ModelReader(const std::string & path) : path_(path), builder_(path) {
         // XLM-RoBERTa's ids: its own four first, SentencePiece's pieces behind its three at one higher
         builder_.add("<s>", 0.0f, TokenType::control);
         builder_.add("<pad>", 0.0f, TokenType::control);

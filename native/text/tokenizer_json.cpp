@@ -20,7 +20,7 @@ constexpr size_t max_values = size_t{1} << 18;  // beside the vocabulary: as a t
 
 class TokenizerJson {
 public:
-    explicit TokenizerJson(const std::string & path) : path_(path) {}
+    explicit TokenizerJson(const std::string & path) : path_(path), builder_(path) {}
 
     Vocabulary read(const char * begin, const char * end) {
         const json root = parse(begin, end);

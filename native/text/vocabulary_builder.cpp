@@ -21,7 +21,9 @@ struct Storage {
 }  // namespace
 
 void VocabularyBuilder::add(std::string_view token, float score, TokenType type) {
-    if (ends_.size() == max_tokens) fail(ErrorCode::model_format, "a vocabulary of more than ", max_tokens, " tokens");
+    if (ends_.size() == max_tokens) {
+        fail(ErrorCode::model_format, source_, ": a vocabulary of more than ", max_tokens, " tokens");
+    }
     bytes_ += token;
     ends_.push_back(bytes_.size());
     scores_.push_back(score);

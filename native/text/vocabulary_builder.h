@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "text/vocabulary.h"
@@ -13,6 +14,8 @@ constexpr size_t max_tokens = size_t{1} << 20;  // XLM-RoBERTa has 250,002; what
 
 class VocabularyBuilder {
 public:
+    /// `source` is the file that errors name.
+    explicit VocabularyBuilder(std::string source) : source_(std::move(source)) {}
     /// Throws model_format beyond max_tokens.
     void add(std::string_view token, float score, TokenType type);
     void set_charsmap(std::string charsmap) { charsmap_ = std::move(charsmap); }
@@ -24,6 +27,7 @@ public:
     Vocabulary build() &&;
 
 private:
+    std::string source_;
     std::string bytes_;  // all tokens, one behind the other
     std::vector<size_t> ends_;
     std::vector<float> scores_;

@@ -165,13 +165,15 @@ TEST("one tower alone") {
         LoadOptions load_options;
         load_options.text = text;
         load_options.vision = vision;
-        load_model(folder.file(file), load_options);
+        return load_model(folder.file(file), load_options);
     };
     const GgufFile text = convert_tower("text");
     CHECK(text.find("t.projection.weight") && text.find(tensors::logit_scale) && text.has(keys::tokenizer_tokens));
     CHECK(!text.find("v.projection.weight") && !text.has(keys::image_mean));
     load("text", true, false);
-    CHECK_ERROR(invalid_argument, "no vision tower: it was written for the other one alone", load("text", true, true));
+    const Model asked_for_both = load("text", true, true);
+    CHECK(asked_for_both.text && !asked_for_both.vision && !asked_for_both.hparams.vision);
+    CHECK_ERROR(invalid_argument, "no vision tower: it was written for the other one alone", load("text", false, true));
     const GgufFile vision = convert_tower("vision");
     CHECK(vision.find("v.projection.weight") && vision.has(keys::image_mean));
     CHECK(!vision.find("t.projection.weight") && !vision.has(keys::tokenizer_tokens));

@@ -54,6 +54,13 @@ json tokenizer_json() {
 
 }  // namespace
 
+TEST("more tokens than any model has: the error names the file") {
+    std::string vocab = "[\"a\",0]";
+    for (int doublings = 0; doublings < 21; ++doublings) vocab += "," + vocab;
+    const TemporaryFile file(R"({"model":{"type":"Unigram","unk_id":0,"vocab":[)" + vocab + "]}}");
+    CHECK_ERROR(model_format, file.path() + ": a vocabulary of more than 1048576 tokens", read_vocabulary(file.path()));
+}
+
 TEST("truncated at any place") {
     for (const char * name : {"tokenizer.json", "sentencepiece.bpe.model"}) {
         const std::string whole = contents(folder + name);

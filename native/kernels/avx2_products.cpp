@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "kernels/avx2_rows.h"
+#include "kernels/avx2_widen.h"
 #include "kernels/kernels.h"
 
 namespace altclip {
@@ -133,6 +134,10 @@ const KernelTable avx2_kernels = {token_tile,
                                   avx2::widen_f16,
                                   avx2::widen_bf16,
                                   avx2::widen_q8,
+                                  avx2::widen_q4_0,
+                                  avx2::widen_q4_k,
+                                  avx2::widen_q5_k,
+                                  avx2::widen_q6_k,
                                   product_f32,
                                   product_i16,
                                   avx2::finish,

@@ -129,38 +129,6 @@ void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t
 template void pack_i16<6>(const float *, int64_t, int64_t, int64_t, int32_t *, float *);
 template void pack_i16<12>(const float *, int64_t, int64_t, int64_t, int32_t *, float *);
 
-void widen_f16(const uint16_t * x, int64_t n, float * out) {
-    for (int64_t i = 0; i < n; i += 8) {
-        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(x + i))));
-    }
-}
-
-void widen_bf16(const uint16_t * x, int64_t n, float * out) {
-    for (int64_t i = 0; i < n; i += 8) {
-        const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(x + i)));
-        _mm256_storeu_ps(out + i, _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16)));
-    }
-}
-
-void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    for (int64_t block = 0; block < n_blocks; ++block, blocks += q8_block_bytes) {
-        // each output's multiplier twice: once for each input of a pair
-        const __m256i m = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(blocks));
-        __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(m)),
-                high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(m, 1));
-        low = _mm256_or_si256(low, _mm256_slli_epi32(low, 16));
-        high = _mm256_or_si256(high, _mm256_slli_epi32(high, 16));
-        const auto * q = reinterpret_cast<const __m128i *>(blocks + output_tile * 2);
-        const auto scaled = [](__m128i bytes, __m256i multiplier) {
-            return _mm256_mulhrs_epi16(_mm256_slli_epi16(_mm256_cvtepi8_epi16(bytes), 8), multiplier);
-        };
-        for (int64_t i = 0; i < q8_block / 2; ++i, q += 2, out += 2 * output_tile) {
-            _mm256_store_si256(reinterpret_cast<__m256i *>(out), scaled(_mm_loadu_si128(q), low));
-            _mm256_store_si256(reinterpret_cast<__m256i *>(out + output_tile), scaled(_mm_loadu_si128(q + 1), high));
-        }
-    }
-}
-
 void finish(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
             const float * residual, float * y) {
     const auto value = [&](__m256 v, __m256 b) {

@@ -1,4 +1,4 @@
-// Row-wise work of the AVX2 table: packing, widening, what follows a product, norms, softmax. See kernels.h.
+// Row-wise work of the AVX2 table: packing, what follows a product, norms, softmax. See kernels.h.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,6 @@ template <int64_t Tile>
 void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
 template <int64_t Tile>
 void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out, float * scales);
-void widen_f16(const uint16_t * x, int64_t n, float * out);
-void widen_bf16(const uint16_t * x, int64_t n, float * out);
-void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 void finish(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
             const float * residual, float * y);
 void layer_norm(const float * x, int64_t n, float eps, const float * weight, const float * bias, float * y);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "kernels/avx2_rows.h"
+#include "kernels/avx2_widen.h"
 #include "kernels/avx512_products.h"
 #include "kernels/avx512_tile.h"
 
@@ -73,6 +74,10 @@ const KernelTable avx512_bf16_kernels = {avx512::token_tile,
                                          avx512::widen_f16,
                                          avx512::widen_bf16,
                                          avx512::widen_q8,
+                                         avx2::widen_q4_0,
+                                         avx2::widen_q4_k,
+                                         avx2::widen_q5_k,
+                                         avx2::widen_q6_k,
                                          avx512::product_f32,
                                          avx512::product_i16_vnni,
                                          avx2::finish,

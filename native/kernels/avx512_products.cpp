@@ -4,6 +4,7 @@
 #include "kernels/avx512.h"
 //
 #include "kernels/avx2_rows.h"
+#include "kernels/avx2_widen.h"
 #include "kernels/avx512_products.h"
 #include "kernels/avx512_tile.h"
 
@@ -72,6 +73,10 @@ const KernelTable avx512_kernels = {avx512::token_tile,
                                     avx512::widen_f16,
                                     avx512::widen_bf16,
                                     avx512::widen_q8,
+                                    avx2::widen_q4_0,
+                                    avx2::widen_q4_k,
+                                    avx2::widen_q5_k,
+                                    avx2::widen_q6_k,
                                     avx512::product_f32,
                                     avx512::product_i16<avx512::MaddStep>,
                                     avx2::finish,

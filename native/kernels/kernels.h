@@ -29,6 +29,18 @@ inline constexpr int32_t weight_max = 2047;
 inline constexpr int64_t q8_block = 32;
 inline constexpr int64_t q8_block_bytes = output_tile * 2 + q8_block * output_tile;
 
+/// An output tile of a type of fewer bits, for each 32 inputs: one or two rows of 16 numbers (int16), then q as 32
+/// vectors of 8 outputs by 2 inputs: vectors 4 g to 4 g + 3 lie in nibbles 0 to 3 of 16 words (256 bytes for all g),
+/// and their higher bits in the same manner, so many bits a vector, in words of 16 / bits vectors. In units of 1/16 of
+/// a 12-bit integer, modulo 2^16, a weight is q * scale - minimum. The numbers are scale (q4_0, minimum = 8 scale),
+/// scale and minimum (q4_K, q5_K), or the scales of inputs 0 to 15 and 16 to 31 (q6_K, minimum = 32 scale).
+inline constexpr int64_t low_bits_unit = 16;
+constexpr int64_t low_bits_block_bytes(int64_t n_numbers, int64_t n_bits) {
+    return n_numbers * output_tile * 2 + 32 * output_tile * n_bits / 8;
+}
+inline constexpr int64_t q4_0_block_bytes = low_bits_block_bytes(1, 4), q4_k_block_bytes = low_bits_block_bytes(2, 4),
+                         q5_k_block_bytes = low_bits_block_bytes(2, 5), q6_k_block_bytes = low_bits_block_bytes(2, 6);
+
 /// What a product multiplies: activations are packed so, weights widened so.
 enum class Operand { f32, i16, bf16 };
 
@@ -46,6 +58,10 @@ struct KernelTable {
     void (*widen_bf16)(const uint16_t * x, int64_t n, float * out);  // n is a multiple of 16
     /// Blocks of a q8_0 tile to 12-bit integers [n_blocks * 16][output_tile][2].
     void (*widen_q8)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+    void (*widen_q4_0)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+    void (*widen_q4_k)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+    void (*widen_q5_k)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+    void (*widen_q6_k)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 
     /// c [n_rows][n_tiles][output_tile] (+)= a b, with a [k][token_tile] and n_tiles of b [k][output_tile]; the tiles
     /// of b begin `next` floats apart, rows of b and c are ldb and ldc apart.

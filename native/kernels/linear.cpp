@@ -94,11 +94,21 @@ private:
                     }
                     break;
                 default:
-                    kernels_.widen_q8(reinterpret_cast<const uint8_t *>(tile) + k / q8_block * q8_block_bytes,
-                                      n_k / q8_block, scratch_.i16 + t * next);
+                    widen_integers()(reinterpret_cast<const uint8_t *>(tile) + k / 32 * weight_.block_bytes(), n_k / 32,
+                                     scratch_.i16 + t * next);
             }
         }
         return {scratch_.f32, next};
+    }
+
+    auto widen_integers() const -> decltype(KernelTable::widen_q8) {
+        switch (weight_.type()) {
+            case GGML_TYPE_Q4_0: return kernels_.widen_q4_0;
+            case GGML_TYPE_Q4_K: return kernels_.widen_q4_k;
+            case GGML_TYPE_Q5_K: return kernels_.widen_q5_k;
+            case GGML_TYPE_Q6_K: return kernels_.widen_q6_k;
+            default: return kernels_.widen_q8;
+        }
     }
 
     const KernelTable & kernels_;

@@ -12,10 +12,10 @@
 
 namespace altclip {
 
-/// What a table's products with weights of this type take: integers for q8_0, bf16 for bf16 where there is an
-/// instruction for it, f32 for all others.
+/// What a table's products with weights of this type take: integers where they are quantised, bf16 for bf16 where there
+/// is an instruction for it, f32 for all others.
 inline Operand operand_of(const KernelTable & kernels, ggml_type weight) {
-    if (weight == GGML_TYPE_Q8_0) return Operand::i16;
+    if (ggml_is_quantized(weight)) return Operand::i16;
     return weight == GGML_TYPE_BF16 && kernels.product_bf16 ? Operand::bf16 : Operand::f32;
 }
 

@@ -10,12 +10,12 @@
 
 namespace altclip {
 
-/// [n_out][n_in], as tiles of 16 outputs (the last padded with zeros): f32, f16 and bf16 as [n_in][16]; q8_0 in blocks
-/// of 32 inputs (see kernels.h), its block scales folded into 12-bit integers with one scale an output when they are
-/// used.
+/// [n_out][n_in], as tiles of 16 outputs (the last padded with zeros): f32, f16 and bf16 as [n_in][16]; quantised ones
+/// in blocks of 32 inputs (see kernels.h) that keep their bits and become 12-bit integers with one scale an output when
+/// they are used. Takes the file's bytes, and half a bit a weight more for q8_0 and the K-quants.
 class PackedWeight {
 public:
-    /// Whether this type and width have kernels: f32, f16, bf16, and q8_0 (whose rows are multiples of 32).
+    /// Whether this type has kernels: f32, f16, bf16, q8_0, q6_K, q5_K, q4_K and q4_0.
     static bool supports(ggml_type type);
 
     /// Reserves memory only; pack() fills it. Throws std::bad_alloc.
@@ -30,7 +30,9 @@ public:
     int64_t n_tiles() const { return n_tiles_; }
     size_t n_bytes() const { return n_tiles_ * tile_bytes_; }
     const std::byte * tile(int64_t index) const { return data_.get() + static_cast<size_t>(index) * tile_bytes_; }
-    const float * scales(int64_t index) const { return scales_.data() + index * 16; }  // q8_0 alone
+    /// Of quantised types alone: the outputs' scales, and what 32 inputs take.
+    const float * scales(int64_t index) const { return scales_.data() + index * 16; }
+    size_t block_bytes() const { return tile_bytes_ / static_cast<size_t>(n_in_ / 32); }
 
 private:
     struct Free {

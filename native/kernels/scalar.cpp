@@ -58,6 +58,40 @@ void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
     }
 }
 
+template <int n_bits, int64_t block_bytes>
+void widen_low_bits(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    constexpr int64_t n_numbers = (block_bytes - 32 * output_tile * n_bits / 8) / (output_tile * 2);
+    constexpr int n_high = n_bits - 4;
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += block_bytes, out += 32 * output_tile) {
+        uint16_t numbers[2 * output_tile], low[128], high[16 * 4];
+        std::memcpy(numbers, blocks, n_numbers * output_tile * 2);
+        std::memcpy(low, blocks + n_numbers * output_tile * 2, sizeof(low));
+        std::memcpy(high, blocks + n_numbers * output_tile * 2 + sizeof(low), n_high * 64);
+        for (int vector = 0; vector < 32; ++vector) {
+            for (int lane = 0; lane < 16; ++lane) {
+                int q = low[vector / 4 * 16 + lane] >> vector % 4 * 4 & 15;
+                if constexpr (n_high > 0) {
+                    constexpr int n_vectors = 16 / n_high;
+                    q |= (high[vector / n_vectors * 16 + lane] >> vector % n_vectors * n_high & ((1 << n_high) - 1))
+                         << 4;
+                }
+                const int64_t output = vector % 2 * 8 + lane / 2;
+                int scale = numbers[output], minimum = 0;
+                if constexpr (n_bits == 6) {
+                    scale = numbers[vector / 16 * output_tile + output];
+                    minimum = 32 * scale;
+                } else if constexpr (n_numbers == 2) {
+                    minimum = numbers[output_tile + output];
+                } else {
+                    minimum = 8 * scale;
+                }
+                const auto value = static_cast<int16_t>(q * scale - minimum);
+                out[vector * 16 + lane] = static_cast<int16_t>((value + low_bits_unit / 2) >> 4);
+            }
+        }
+    }
+}
+
 void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a, const float * b, int64_t ldb,
                  int64_t /*next*/, float * c, int64_t ldc, bool accumulate) {
     for (int64_t r = 0; r < n_rows; ++r) {
@@ -131,7 +165,22 @@ float softmax(float * x, int64_t n, float scale) {
 
 }  // namespace
 
-const KernelTable scalar_kernels = {token_tile, 1,           1024,        pack_f32, pack_i16,   widen_f16, widen_bf16,
-                                    widen_q8,   product_f32, product_i16, finish,   layer_norm, softmax};
+const KernelTable scalar_kernels = {token_tile,
+                                    1,
+                                    1024,
+                                    pack_f32,
+                                    pack_i16,
+                                    widen_f16,
+                                    widen_bf16,
+                                    widen_q8,
+                                    widen_low_bits<4, q4_0_block_bytes>,
+                                    widen_low_bits<4, q4_k_block_bytes>,
+                                    widen_low_bits<5, q5_k_block_bytes>,
+                                    widen_low_bits<6, q6_k_block_bytes>,
+                                    product_f32,
+                                    product_i16,
+                                    finish,
+                                    layer_norm,
+                                    softmax};
 
 }  // namespace altclip

@@ -1,0 +1,125 @@
+#if defined(__x86_64__) || defined(_M_X64)
+
+#include "kernels/avx2_widen.h"
+
+#include <immintrin.h>
+
+#include "kernels/kernels.h"
+
+namespace altclip::avx2 {
+
+namespace {
+
+/// Numbers of outputs 0 to 7 and of 8 to 15, each twice: once for each input of a pair.
+struct Numbers {
+    __m256i low, high;
+};
+
+inline Numbers load_numbers(const uint8_t * p) {
+    const __m256i m = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
+    const auto twice = [](__m128i half) {
+        const __m256i wide = _mm256_cvtepu16_epi32(half);
+        return _mm256_or_si256(wide, _mm256_slli_epi32(wide, 16));
+    };
+    return {twice(_mm256_castsi256_si128(m)), twice(_mm256_extracti128_si256(m, 1))};
+}
+
+/// Four vectors (two pairs of inputs by 16 outputs): their low nibbles in `words`, `n_high` higher bits of each from
+/// bit 0 of `high` on.
+template <int n_high>
+inline void widen_group(__m256i words, __m256i high, const Numbers & scale, const Numbers & minimum, int16_t * out) {
+    const __m256i nibble = _mm256_set1_epi16(15), mask = _mm256_set1_epi16(((1 << n_high) - 1) << 4);
+    const auto store = [&](__m256i q, __m256i upper, __m256i s, __m256i m, int16_t * p) {
+        if constexpr (n_high > 0) q = _mm256_or_si256(q, _mm256_and_si256(upper, mask));
+        const __m256i value = _mm256_sub_epi16(_mm256_mullo_epi16(q, s), m);
+        _mm256_store_si256(reinterpret_cast<__m256i *>(p),
+                           _mm256_mulhrs_epi16(value, _mm256_set1_epi16((1 << 15) / low_bits_unit)));
+    };
+    store(_mm256_and_si256(words, nibble), _mm256_slli_epi16(high, 4), scale.low, minimum.low, out);
+    store(_mm256_and_si256(_mm256_srli_epi16(words, 4), nibble), _mm256_slli_epi16(high, 4 - n_high), scale.high,
+          minimum.high, out + 16);
+    store(_mm256_and_si256(_mm256_srli_epi16(words, 8), nibble), n_high == 1 ? _mm256_slli_epi16(high, 2) : high,
+          scale.low, minimum.low, out + 32);
+    store(_mm256_srli_epi16(words, 12), n_high == 1 ? _mm256_slli_epi16(high, 1) : _mm256_srli_epi16(high, 2),
+          scale.high, minimum.high, out + 48);
+}
+
+/// Eight groups, the first four with the first scale and minimum.
+template <int n_high>
+inline void widen_block(const uint8_t * q, const Numbers (&scale)[2], const Numbers (&minimum)[2], int16_t * out) {
+    const auto * low = reinterpret_cast<const __m256i *>(q);
+    const __m256i * upper = low + 8;
+    __m256i high = _mm256_setzero_si256();
+    for (int group = 0; group < 8; ++group, out += 64) {
+        if constexpr (n_high > 0) {
+            constexpr int n_groups = 4 / n_high;
+            high = group % n_groups == 0 ? _mm256_loadu_si256(upper++) : _mm256_srli_epi16(high, 4 * n_high);
+        }
+        widen_group<n_high>(_mm256_loadu_si256(low + group), high, scale[group / 4], minimum[group / 4], out);
+    }
+}
+
+inline Numbers times(const Numbers & x, int shift) {
+    return {_mm256_slli_epi16(x.low, shift), _mm256_slli_epi16(x.high, shift)};
+}
+
+}  // namespace
+
+void widen_f16(const uint16_t * x, int64_t n, float * out) {
+    for (int64_t i = 0; i < n; i += 8) {
+        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(x + i))));
+    }
+}
+
+void widen_bf16(const uint16_t * x, int64_t n, float * out) {
+    for (int64_t i = 0; i < n; i += 8) {
+        const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(x + i)));
+        _mm256_storeu_ps(out + i, _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16)));
+    }
+}
+
+void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += q8_block_bytes) {
+        const auto [low, high] = load_numbers(blocks);
+        const auto * q = reinterpret_cast<const __m128i *>(blocks + output_tile * 2);
+        const auto scaled = [](__m128i bytes, __m256i multiplier) {
+            return _mm256_mulhrs_epi16(_mm256_slli_epi16(_mm256_cvtepi8_epi16(bytes), 8), multiplier);
+        };
+        for (int64_t i = 0; i < q8_block / 2; ++i, q += 2, out += 2 * output_tile) {
+            _mm256_store_si256(reinterpret_cast<__m256i *>(out), scaled(_mm_loadu_si128(q), low));
+            _mm256_store_si256(reinterpret_cast<__m256i *>(out + output_tile), scaled(_mm_loadu_si128(q + 1), high));
+        }
+    }
+}
+
+void widen_q4_0(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += q4_0_block_bytes, out += 32 * output_tile) {
+        const Numbers scale = load_numbers(blocks), minimum = times(scale, 3);
+        widen_block<0>(blocks + output_tile * 2, {scale, scale}, {minimum, minimum}, out);
+    }
+}
+
+void widen_q4_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += q4_k_block_bytes, out += 32 * output_tile) {
+        const Numbers scale = load_numbers(blocks), minimum = load_numbers(blocks + output_tile * 2);
+        widen_block<0>(blocks + output_tile * 4, {scale, scale}, {minimum, minimum}, out);
+    }
+}
+
+void widen_q5_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += q5_k_block_bytes, out += 32 * output_tile) {
+        const Numbers scale = load_numbers(blocks), minimum = load_numbers(blocks + output_tile * 2);
+        widen_block<1>(blocks + output_tile * 4, {scale, scale}, {minimum, minimum}, out);
+    }
+}
+
+void widen_q6_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += q6_k_block_bytes, out += 32 * output_tile) {
+        const Numbers first = load_numbers(blocks), second = load_numbers(blocks + output_tile * 2);
+        widen_block<2>(blocks + output_tile * 4, {first, second}, {times(first, 5), times(second, 5)}, out);
+    }
+}
+
+}  // namespace altclip::avx2
+
+#endif

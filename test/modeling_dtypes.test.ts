@@ -8,9 +8,9 @@ import { disposeAll, goldenModels, loadAll, readCase, runCase, visible } from '.
 const bounds = {
   f16: { hidden: 0.03, embeds: 2e-3, logits: 2e-3, cosine: 0.999 },
   bf16: { hidden: 0.2, embeds: 2e-2, logits: 2e-2, cosine: 0.999 },
-  q8_0: { hidden: Infinity, embeds: Infinity, logits: Infinity, cosine: 0.99 },
-  q6_k: { hidden: Infinity, embeds: Infinity, logits: Infinity, cosine: 0.99 },
-  q4_k_m: { hidden: Infinity, embeds: Infinity, logits: Infinity, cosine: 0.98 },
+  q8_0: { hidden: Infinity, embeds: Infinity, logits: Infinity, cosine: 0.998 },
+  q6_k: { hidden: Infinity, embeds: Infinity, logits: Infinity, cosine: 0.998 },
+  q4_k_m: { hidden: Infinity, embeds: Infinity, logits: Infinity, cosine: 0.998 },
 };
 
 const cache = temporaryFolder();

@@ -38,7 +38,7 @@ function row(picture: Picture, scores: Classification[], milliseconds: number) {
     wide ? (languages.of(language) ?? language) : language,
     `${paint(right ? 'green' : 'red', bar(best.score, wide ? 16 : 10))} ${percent(best.score).padStart(7)}`,
     paint('dim', truncate(second.label, wide ? 20 : 15)),
-    `${milliseconds.toFixed(0)} ms`,
+    milliseconds < 1000 ? `${milliseconds.toFixed(0)} ms` : `${(milliseconds / 1000).toFixed(1)} s`,
   ];
   return { cells, right };
 }

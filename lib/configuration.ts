@@ -1,7 +1,6 @@
-import { mkdir, stat, writeFile } from 'node:fs/promises';
-import path from 'node:path';
-import { AltCLIPError, invalid } from './errors';
+import { invalid } from './errors';
 import { loadConfig, type PretrainedOptions } from './loading';
+import { saveText } from './saved_files';
 import { kindOf } from './tensor';
 
 type Kind = 'int' | 'float' | 'string' | 'boolean' | 'object' | 'strings' | 'size';
@@ -125,18 +124,8 @@ export abstract class PreTrainedConfig {
   }
 
   /** Writes `folder`/config.json; makes the folder. @throws IO where that cannot be done. */
-  async save_pretrained(folder: string): Promise<void> {
-    const file = path.join(folder, 'config.json');
-    try {
-      if ((await stat(folder).catch(() => undefined))?.isFile()) {
-        throw new AltCLIPError('IO', `${folder}: is a file, expected a folder`);
-      }
-      await mkdir(folder, { recursive: true });
-      await writeFile(file, this.to_json_string());
-    } catch (cause) {
-      if (cause instanceof AltCLIPError) throw cause;
-      throw new AltCLIPError('IO', `${file}: cannot be written: ${(cause as Error).message}`, { cause });
-    }
+  save_pretrained(folder: string): Promise<void> {
+    return saveText(folder, 'config.json', this.to_json_string());
   }
 }
 

@@ -1,9 +1,7 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { throwIfAborted } from './abort';
 import { Callable } from './callable';
 import { forEachLimited } from './concurrency';
-import { AltCLIPError, fromNative, invalid } from './errors';
+import { fromNative, invalid } from './errors';
 import { type ImageInput, openAsRgb, RawImage } from './image';
 import { ImageBatch } from './image_batch';
 import {
@@ -16,6 +14,7 @@ import {
 } from './image_options';
 import { loadPreprocessorConfig, type PretrainedOptions } from './loading';
 import { type NativePreprocessOptions, native } from './native';
+import { saveText } from './saved_files';
 import { kindOf, type Tensor } from './tensor';
 
 export type { ImageProcessorOptions } from './image_options';
@@ -117,17 +116,8 @@ export class CLIPImageProcessor extends Callable<
   }
 
   /** Writes `folder`/preprocessor_config.json; makes the folder. @throws IO where that cannot be done. */
-  async save_pretrained(folder: string): Promise<void> {
-    const file = path.join(folder, 'preprocessor_config.json');
-    const temporary = `${file}.${process.pid}.tmp`;
-    try {
-      await mkdir(folder, { recursive: true });
-      await writeFile(temporary, this.to_json_string());
-      await rename(temporary, file);
-    } catch (cause) {
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw new AltCLIPError('IO', `${file}: cannot be written: ${(cause as Error).message}`, { cause });
-    }
+  save_pretrained(folder: string): Promise<void> {
+    return saveText(folder, 'preprocessor_config.json', this.to_json_string());
   }
 }
 

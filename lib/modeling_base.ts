@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { constants, copyFile, mkdtemp, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { abortable } from './abort';
 import { Callable } from './callable';
@@ -7,7 +7,8 @@ import { makeCacheFolder } from './conversion_cache';
 import { AltCLIPError, fromNative, invalid } from './errors';
 import { type DType, dtypes, type PretrainedOptions, resolveModel } from './loading';
 import type { ForwardOptions } from './modeling_inputs';
-import { type NativeModel, type NativeWanted, native, type Tower } from './native';
+import { type NativeDType, type NativeModel, type NativeWanted, native, type Tower } from './native';
+import { saveFile } from './saved_files';
 import { kindOf } from './tensor';
 
 /** Options of a model's `from_pretrained`. */
@@ -32,6 +33,8 @@ export interface LoadedModel {
   config: AltCLIPConfig;
   /** The GGUF file, for tokenizer and preprocessing; none for random weights. */
   file?: string;
+  /** What random weights are made from again. */
+  random?: { config: string; seed: number };
 }
 
 /** Loads the given towers of a checkpoint. @throws as the models' from_pretrained. */
@@ -54,9 +57,9 @@ export async function loadRandom(config: AltCLIPConfig, options: RandomModelOpti
   const folder = await mkdtemp(path.join(await makeCacheFolder(options.cache_dir), 'random-'));
   try {
     const output = path.join(folder, 'model.gguf');
-    const source = { config: config.to_json_string(), seed };
-    await abortable(signal, (abort) => native.convertModel({ source, output, dtype, abort }));
-    return { native: await loadFile(output, 'random weights', ['text', 'vision'], options), config };
+    const random = { config: config.to_json_string(), seed };
+    await abortable(signal, (abort) => native.convertModel({ source: random, output, dtype, abort }));
+    return { native: await loadFile(output, 'random weights', ['text', 'vision'], options), config, random };
   } finally {
     // a mapped file outlives its name, except on Windows, where it stays in the cache folder
     await rm(folder, { recursive: true, force: true }).catch(() => undefined);
@@ -99,11 +102,13 @@ function checkOptions({ device = 'auto', num_threads = 0 }: ModelOptions): void 
 export abstract class AltCLIPPreTrainedModel<Inputs, Output> extends Callable<(inputs: Inputs) => Promise<Output>> {
   readonly device: 'cpu' = 'cpu';
   protected readonly native: NativeModel;
+  private readonly loaded: LoadedModel;
 
   /** Use from_pretrained or from_config. */
   constructor(loaded: LoadedModel) {
     super();
     this.native = loaded.native;
+    this.loaded = loaded;
   }
 
   /** Type of the weights: a {@link DType}, never 'auto'. */
@@ -124,6 +129,24 @@ export abstract class AltCLIPPreTrainedModel<Inputs, Output> extends Callable<(i
   }
 
   /**
+   * Writes `folder`/config.json and model.gguf, which from_pretrained loads as they are, and makes the folder. The file
+   * holds what the loaded one does: tokenizer and preprocessing, and for one tower of a whole checkpoint the other too.
+   * @throws IO where that cannot be done, or where the loaded file is gone.
+   */
+  async save_pretrained(folder: string): Promise<void> {
+    if (typeof folder !== 'string' || folder === '') invalid(`folder: got ${kindOf(folder)}, expected a path`);
+    const { config, file, random } = this.loaded;
+    const architectures = config.architectures ?? ['AltCLIPModel'];
+    await new AltCLIPConfig({ ...config.to_dict(), architectures }).save_pretrained(folder);
+    if (random) {
+      const output = path.join(folder, 'model.gguf');
+      await fromNative(native.convertModel({ source: random, output, dtype: this.dtype as NativeDType }));
+    } else if (!(await isSameFile(file as string, path.join(folder, 'model.gguf')))) {
+      await saveFile(folder, 'model.gguf', (to) => copyFile(file as string, to, constants.COPYFILE_FICLONE));
+    }
+  }
+
+  /**
    * Stops what is running and frees the memory; safe to call twice. Later calls reject with DISPOSED.
    */
   dispose(): Promise<void> {
@@ -133,6 +156,11 @@ export abstract class AltCLIPPreTrainedModel<Inputs, Output> extends Callable<(i
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
+}
+
+async function isSameFile(one: string, other: string): Promise<boolean> {
+  const real = (file: string): Promise<string | undefined> => realpath(file).catch(() => undefined);
+  return (await real(one)) === (await real(other)) && (await real(one)) !== undefined;
 }
 
 /** What a forward brings back from a tower. */

@@ -155,12 +155,17 @@ export interface NativeTokenizer {
   };
   /** Stated by tokenizer_config.json or the GGUF file. */
   readonly modelMaxLength?: number;
+  readonly paddingSide: 'left' | 'right';
+  readonly truncationSide: 'left' | 'right';
+  readonly cleanUpTokenizationSpaces: boolean;
   /** Ids without any special token around them. */
   encode(text: string, withOffsets: boolean): NativeEncoding;
   encodeBatch(texts: string[], withOffsets: boolean): NativeEncodings;
   idToToken(id: number): string | undefined;
   tokenToId(token: string): number | undefined;
   decode(ids: Int32Array, skipSpecialTokens: boolean): string;
+  /** Writes a tokenizer.json of the same tokenizer. */
+  writeJson(file: string): Promise<void>;
 }
 
 /** Pillow's numbers: 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming. */

@@ -86,8 +86,9 @@ export class AltCLIPProcessor extends Callable<(inputs: ProcessorInputs) => Prom
     return this.tokenizer.batch_decode(...args);
   }
 
-  /** Writes the image processor's part: `folder`/preprocessor_config.json. @throws IO. */
-  save_pretrained(folder: string): Promise<void> {
-    return this.image_processor.save_pretrained(folder);
+  /** Writes both parts' files: preprocessor_config.json, tokenizer.json, tokenizer_config.json. @throws IO, UNSUPPORTED. */
+  async save_pretrained(folder: string): Promise<void> {
+    await this.image_processor.save_pretrained(folder);
+    await this.tokenizer.save_pretrained(folder);
   }
 }

@@ -1,7 +1,9 @@
+import path from 'node:path';
 import { Callable } from './callable';
 import { asAltCLIPError, fromNative, invalid } from './errors';
 import { type PretrainedOptions, resolveTokenizerFile } from './loading';
 import { type NativeTokenizer, native } from './native';
+import { makeFolder, saveText } from './saved_files';
 import { kindOf, Tensor } from './tensor';
 import { type ResolvedOptions, resolveOptions, type TokenizerOptions } from './tokenization_options';
 import { type BatchEncoding, type BatchEncodingLists, toLists, toTensors } from './tokenization_output';
@@ -20,7 +22,7 @@ export type TokenIds = Iterable<number | bigint> | Tensor;
 export interface DecodeOptions {
   /** Default false: <s>, <pad>, </s>, <unk> and <mask> are written out. */
   skip_special_tokens?: boolean | undefined;
-  /** Default false: the space in front of punctuation and English contractions stays. */
+  /** Whether the space in front of punctuation and English contractions goes; default: the tokenizer's. */
   clean_up_tokenization_spaces?: boolean | undefined;
 }
 
@@ -61,9 +63,11 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
   /** Tokens a row may have, <s> and </s> included; 1e30 where nothing states it. May be set. */
   model_max_length: number;
   /** Where padding goes unless a call says otherwise. May be set. */
-  padding_side: 'left' | 'right' = 'right';
+  padding_side: 'left' | 'right';
   /** The side that truncation cuts unless a call says otherwise. May be set. */
-  truncation_side: 'left' | 'right' = 'right';
+  truncation_side: 'left' | 'right';
+  /** Whether decode cleans up unless a call says otherwise; false where nothing states it. May be set. */
+  clean_up_tokenization_spaces: boolean;
   /** Names of the tensors that a call can give a model. */
   readonly model_input_names: string[] = ['input_ids', 'attention_mask'];
   private readonly native: NativeTokenizer;
@@ -90,6 +94,9 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
     this.mask_token_id = mask;
     this.vocab_size = tokenizer.vocabSize;
     this.model_max_length = tokenizer.modelMaxLength ?? veryLarge;
+    this.padding_side = tokenizer.paddingSide;
+    this.truncation_side = tokenizer.truncationSide;
+    this.clean_up_tokenization_spaces = tokenizer.cleanUpTokenizationSpaces;
   }
 
   /**
@@ -104,6 +111,17 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
   static async from_file(file: string): Promise<XLMRobertaTokenizer> {
     if (typeof file !== 'string') invalid(`file: got ${kindOf(file)}, expected a path`);
     return new XLMRobertaTokenizer(await fromNative(native.loadTokenizer(file)));
+  }
+
+  /**
+   * Writes `folder`/tokenizer.json and tokenizer_config.json, which transformers reads as the same tokenizer, whatever
+   * file this one came from; makes the folder.
+   * @throws IO where that cannot be done; UNSUPPORTED for a vocabulary that a tokenizer.json cannot hold.
+   */
+  async save_pretrained(folder: string): Promise<void> {
+    await makeFolder(folder);
+    await fromNative(this.native.writeJson(path.join(folder, 'tokenizer.json')));
+    await saveText(folder, 'tokenizer_config.json', this.configText());
   }
 
   /** Ids of the special tokens, each once. */
@@ -178,13 +196,31 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
   /** The text of one row of ids. @throws INVALID_ARGUMENT for an id that is no token's. */
   decode(ids: TokenIds, options: DecodeOptions = {}): string {
     const text = sync(() => this.native.decode(this.idsOf(ids), options.skip_special_tokens === true));
-    return options.clean_up_tokenization_spaces === true ? cleanUp(text) : text;
+    return (options.clean_up_tokenization_spaces ?? this.clean_up_tokenization_spaces) ? cleanUp(text) : text;
   }
 
   /** The texts of rows of ids: nested arrays or a tensor of two dimensions. @throws as {@link decode}. */
   batch_decode(rows: Iterable<TokenIds> | Tensor, options: DecodeOptions = {}): string[] {
     if (!isIterable(rows)) invalid(`rows: got ${kindOf(rows)}, expected rows of token ids`);
     return Array.from<TokenIds, string>(rows as Iterable<TokenIds>, (row) => this.decode(row, options));
+  }
+
+  private configText(): string {
+    const config = {
+      bos_token: this.bos_token,
+      clean_up_tokenization_spaces: this.clean_up_tokenization_spaces,
+      cls_token: this.cls_token,
+      eos_token: this.eos_token,
+      mask_token: this.mask_token,
+      model_max_length: this.model_max_length,
+      pad_token: this.pad_token,
+      padding_side: this.padding_side,
+      sep_token: this.sep_token,
+      tokenizer_class: 'XLMRobertaTokenizer',
+      truncation_side: this.truncation_side,
+      unk_token: this.unk_token,
+    };
+    return `${JSON.stringify(config, null, 2)}\n`;
   }
 
   private surfaces(text: string, name: string): string[] {

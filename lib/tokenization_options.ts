@@ -26,7 +26,7 @@ export interface TokenizerOptions {
   truncation_side?: 'left' | 'right' | undefined;
   /** Texts are arrays of words. */
   is_split_into_words?: boolean | undefined;
-  /** What truncation cuts comes back as further rows, which share `stride` tokens; without pairs. */
+  /** What truncation cuts comes back as further rows, which share `stride` tokens. */
   return_overflowing_tokens?: boolean | undefined;
   stride?: number | undefined;
   /** Default true. */
@@ -134,6 +134,11 @@ export function resolveOptions(
   if (truncation !== 'none' && padding !== 'none' && given !== undefined && given % multiple !== 0) {
     invalid(`max_length: got ${given}, expected a multiple of pad_to_multiple_of (${multiple}) with truncation`);
   }
+  const stride = wholeNumber(options, 'stride', 0) ?? 0;
+  // with or without special tokens in this call
+  if (truncation !== 'none' && maxLength >= 2 && maxLength - 2 < stride) {
+    invalid(`stride: got ${stride}, expected at most max_length ${maxLength} without <s> and </s>`);
+  }
   return {
     addSpecialTokens: options.add_special_tokens ?? true,
     padding,
@@ -144,7 +149,7 @@ export function resolveOptions(
     truncationSide: side(options.truncation_side ?? sides.truncation_side, 'truncation_side'),
     splitIntoWords: options.is_split_into_words ?? false,
     overflow: options.return_overflowing_tokens ?? false,
-    stride: wholeNumber(options, 'stride', 0) ?? 0,
+    stride,
     attentionMask: options.return_attention_mask ?? true,
     tokenTypeIds: options.return_token_type_ids ?? false,
     specialTokensMask: options.return_special_tokens_mask ?? false,

@@ -1,4 +1,4 @@
-import { AltCLIPError, invalid } from './errors';
+import { invalid } from './errors';
 import type { NativeTokenizer } from './native';
 import type { ResolvedOptions } from './tokenization_options';
 
@@ -52,12 +52,25 @@ function truncate(text: Tokens, pair: Tokens | undefined, options: ResolvedOptio
   const total = sizeOf(text) + (pair ? sizeOf(pair) : 0);
   // a limit below the special tokens alone cuts nothing in transformers
   if (options.truncation === 'none' || room < 0 || total <= room) return [[text, pair]];
-  if (options.truncation === 'only_second' && !pair) invalid("truncation 'only_second': there is no text_pair");
-  if (options.overflow) return windows(text, pair, room, options);
-  if (!pair) return [[keep(text, room, options), undefined]];
-  if (room === 0) return [[keep(text, 0, options), keep(pair, 0, options)]];
-  const [n, m] = pairLengths(sizeOf(text), sizeOf(pair), room, options);
-  return [[keep(text, n, options), keep(pair, m, options)]];
+  const [n, m] = lengths(text, pair, room, options);
+  checkStride(text, n, options);
+  if (pair) checkStride(pair, m, options);
+  if (options.overflow) return overflowing(windows(text, n, options), pair && windows(pair, m, options));
+  return [[keep(text, n, options), pair && keep(pair, m, options)]];
+}
+
+function lengths(text: Tokens, pair: Tokens | undefined, room: number, options: ResolvedOptions): [number, number] {
+  if (room === 0) return [0, 0];
+  if (pair) return pairLengths(sizeOf(text), sizeOf(pair), room, options);
+  if (options.truncation === 'only_second') invalid("truncation 'only_second': there is no text_pair");
+  return [room, 0];
+}
+
+/** The tokenizers library wants it below what a cut text keeps, overflow asked for or not. */
+function checkStride(text: Tokens, room: number, { stride }: ResolvedOptions): void {
+  if (room > 0 && room < sizeOf(text) && stride >= room) {
+    invalid(`stride: got ${stride}, expected less than the ${room} tokens a row has room for`);
+  }
 }
 
 /** Tokens that stay of text and pair (truncate_encodings of the tokenizers library). */
@@ -83,16 +96,36 @@ function pairLengths(text: number, pair: number, room: number, options: Resolved
   return first ? [target - excess, pair] : [text, target - excess];
 }
 
-function windows(text: Tokens, pair: Tokens | undefined, room: number, options: ResolvedOptions): TextAndPair[] {
+/** Every part of a text comes with every part of its pair: what two long ones make of it must fit into memory. */
+const mostTokens = 1 << 24;
+
+/** What is kept and what was cut, each part with each, in the order of the tokenizers library. */
+function overflowing(texts: Tokens[], pairs: Tokens[] | undefined): TextAndPair[] {
+  const [text, ...cutTexts] = texts as [Tokens, ...Tokens[]];
+  if (!pairs) return texts.map((part) => [part, undefined]);
+  const total = texts.length * sum(pairs.map(sizeOf)) + pairs.length * sum(texts.map(sizeOf));
+  if (total > mostTokens) {
+    invalid(
+      `return_overflowing_tokens: ${texts.length} parts of text by ${pairs.length} of text_pair make ${total} tokens, ` +
+        `expected at most ${mostTokens}; raise max_length`,
+    );
+  }
+  const [pair, ...cutPairs] = pairs as [Tokens, ...Tokens[]];
+  const withEach = (part: Tokens): TextAndPair[] => pairs.map((other) => [part, other]);
+  return [[text, pair], ...cutTexts.flatMap(withEach), ...cutPairs.map((other): TextAndPair => [text, other])];
+}
+
+/** The parts of a text that is cut to `room` tokens: what is kept, then what was cut in rows that share `stride`. */
+function windows(text: Tokens, room: number, options: ResolvedOptions): Tokens[] {
   const { stride, truncationSide } = options;
-  if (pair) throw new AltCLIPError('UNSUPPORTED', 'return_overflowing_tokens: not supported with text_pair');
-  if (stride >= room) invalid(`stride: got ${stride}, expected less than the ${room} tokens a row has room for`);
-  const parts: TextAndPair[] = [];
   const length = sizeOf(text);
+  if (room >= length) return [text];
+  if (room === 0) return [cut(text, 0, 0), text];
+  const parts: Tokens[] = [];
   for (let passed = 0; ; passed += room - stride) {
     const rest = length - passed;
     const [begin, end] = truncationSide === 'left' ? [Math.max(rest - room, 0), rest] : [passed, passed + room];
-    parts.push([cut(text, begin, end), undefined]);
+    parts.push(cut(text, begin, end));
     if (rest <= room) return parts;
   }
 }
@@ -107,6 +140,10 @@ function keep(tokens: Tokens, n: number, options: ResolvedOptions): Tokens {
 function cut(tokens: Tokens, from: number, to: number): Tokens {
   const { begin, end } = tokens;
   return { ...tokens, begin: begin + from, end: Math.min(begin + to, end) };
+}
+
+function sum(values: number[]): number {
+  return values.reduce((a, b) => a + b, 0);
 }
 
 function sizeOf({ begin, end }: Tokens): number {
@@ -145,10 +182,14 @@ function assemble(
   return row;
 }
 
+/** Tokens of the longest row that is a text's first: the tokenizers library does not ask those of its overflow. */
+function longestFirst(rows: Row[]): number {
+  return rows.reduce((n, row, i) => (row.sample === rows[i - 1]?.sample ? n : Math.max(n, row.ids.length)), 0);
+}
+
 function pad(rows: Row[], options: ResolvedOptions, padId: number): void {
   if (options.padding === 'none') return;
-  const target =
-    options.padding === 'max_length' ? options.maxLength : rows.reduce((n, row) => Math.max(n, row.ids.length), 0);
+  const target = options.padding === 'max_length' ? options.maxLength : longestFirst(rows);
   const length = Math.ceil(target / options.multiple) * options.multiple;
   const extend = (list: number[], value: number, n: number): number[] => {
     const filler = new Array<number>(n).fill(value);

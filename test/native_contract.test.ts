@@ -53,11 +53,15 @@ const tokenizer: Shape<NativeTokenizer> = {
   vocabSize: 'number',
   specialTokens: 'object',
   modelMaxLength: 'number',
+  paddingSide: 'string',
+  truncationSide: 'string',
+  cleanUpTokenizationSpaces: 'boolean',
   encode: 'function',
   encodeBatch: 'function',
   idToToken: 'function',
   tokenToId: 'function',
   decode: 'function',
+  writeJson: 'function',
 };
 
 const encoding: Shape<NativeEncoding> = { ids: 'Int32Array', offsets: 'Uint32Array' };

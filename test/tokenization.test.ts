@@ -15,6 +15,15 @@ interface Call {
   raises?: string;
 }
 
+/** Of scripts/reference/tokenizer_calls.py: texts by their line in inputs/sentences.tsv; no output: an error. */
+interface RandomCall {
+  text: number | number[];
+  text_pair: number | number[] | null;
+  truncation_side: 'left' | 'right';
+  options: TokenizerOptions;
+  output: BatchEncodingLists | null;
+}
+
 interface Decode {
   ids: number[];
   skip_special_tokens: boolean;
@@ -146,6 +155,23 @@ describe('XLM-R vocabulary', () => {
     expect(fromJson.all_special_ids).toEqual(conversions.all_special_ids);
     expect(fromJson.model_input_names).toEqual(conversions.model_input_names);
     expect(fromJson.padding_side).toBe(conversions.padding_side);
+  });
+
+  it('gives the rows of transformers for calls drawn at random', () => {
+    const lines = readFileSync(fixture('inputs', 'sentences.tsv'), 'utf8').trim().split('\n');
+    const sentences = lines.map((line) => line.split('\t').at(-1) as string);
+    const of = (text: number | number[]): string | string[] =>
+      Array.isArray(text) ? text.map((i) => sentences[i] as string) : (sentences[text] as string);
+    const calls = JSON.parse(
+      gunzipSync(readFileSync(fixture('tokenizer', 'random_calls.json.gz'))).toString(),
+    ) as RandomCall[];
+    expect(calls.length).toBe(80);
+    for (const { text, text_pair, truncation_side, options, output } of calls) {
+      const pair = text_pair === null ? undefined : of(text_pair);
+      const all = { ...options, truncation_side, text_pair: pair, return_tensor: false } as const;
+      if (output) expect(fromJson(of(text), all)).toEqual(output);
+      else expect(() => fromJson(of(text), all)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    }
   });
 
   // ids of transformers 5.24 with tokenizer.truncation_side = 'left'

@@ -100,6 +100,12 @@ describe('XLMRobertaTokenizer', () => {
       { truncation: true, max_length: 5, stride: 3, return_overflowing_tokens: true },
       /^stride/,
     ],
+    [
+      'an overflow of many parts by many',
+      'a '.repeat(10_000),
+      { text_pair: 'a '.repeat(10_000), truncation: true, max_length: 6, return_overflowing_tokens: true },
+      /^return_overflowing_tokens: 10000 parts of text by 10000/,
+    ],
   ])('refuses %s', (_, text, options, message) => {
     expect(() => tokenizer(text as TextInput, options as TokenizerOptions)).toThrow(
       error('INVALID_ARGUMENT', message) as Error,

@@ -68,7 +68,8 @@ public:
             env, class_name,
             {InstanceMethod<&JsTokenizer::encode>("encode"), InstanceMethod<&JsTokenizer::encode_batch>("encodeBatch"),
              InstanceMethod<&JsTokenizer::id_to_token>("idToToken"),
-             InstanceMethod<&JsTokenizer::token_to_id>("tokenToId"), InstanceMethod<&JsTokenizer::decode>("decode")});
+             InstanceMethod<&JsTokenizer::token_to_id>("tokenToId"), InstanceMethod<&JsTokenizer::decode>("decode"),
+             InstanceMethod<&JsTokenizer::write_json>("writeJson")});
     }
     static Napi::Object make(Napi::Env env, const Shared & tokenizer) {
         Napi::Object object = Environment::of(env).constructor(class_name).New({});
@@ -82,6 +83,10 @@ public:
         };
         define_value("vocabSize", Napi::Number::New(env, static_cast<double>(vocabulary.tokens.size())));
         define_value("specialTokens", special_tokens(env, vocabulary.special));
+        const auto side = [env](bool left) { return Napi::String::New(env, left ? "left" : "right"); };
+        define_value("paddingSide", side(vocabulary.pads_left));
+        define_value("truncationSide", side(vocabulary.cuts_left));
+        define_value("cleanUpTokenizationSpaces", Napi::Boolean::New(env, vocabulary.cleans_up));
         if (vocabulary.model_max_length) {
             define_value("modelMaxLength", Napi::Number::New(env, *vocabulary.model_max_length));
         }
@@ -170,6 +175,19 @@ private:
             const auto array = info[0].As<Napi::Int32Array>();
             const std::vector<int32_t> ids(array.Data(), array.Data() + array.ElementLength());
             return Napi::String::New(info.Env(), self.decode(ids, flag_of(info[1], "skipSpecialTokens")));
+        });
+    }
+
+    Napi::Value write_json(const Napi::CallbackInfo & info) {
+        return guarded(info.Env(), [&]() -> Napi::Value {
+            tokenizer(info);
+            return run_async(
+                info.Env(),
+                [self = tokenizer_, file = text_argument(info, 0, "file")] {
+                    write_tokenizer_json(self->vocabulary(), file);
+                    return true;
+                },
+                [](Napi::Env env, bool) -> Napi::Value { return env.Undefined(); });
         });
     }
 

@@ -165,6 +165,9 @@ void write_vocabulary(gguf_context * gguf, const Vocabulary & vocabulary, int32_
     if (special.mask >= 0) set_u32(gguf, keys::tokenizer_mask_id, special.mask);
     gguf_set_val_bool(gguf, keys::tokenizer_add_space_prefix, vocabulary.add_dummy_prefix);
     gguf_set_val_bool(gguf, keys::tokenizer_remove_extra_spaces, vocabulary.remove_extra_whitespaces);
+    if (vocabulary.pads_left) gguf_set_val_str(gguf, keys::tokenizer_padding_side, "left");
+    if (vocabulary.cuts_left) gguf_set_val_str(gguf, keys::tokenizer_truncation_side, "left");
+    if (vocabulary.cleans_up) gguf_set_val_bool(gguf, keys::tokenizer_clean_up_spaces, true);
     if (vocabulary.model_max_length) set_u32(gguf, keys::tokenizer_model_max_length, *vocabulary.model_max_length);
 }
 

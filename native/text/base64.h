@@ -7,6 +7,8 @@
 
 namespace altclip {
 
+std::string encode_base64(std::string_view bytes);
+
 /// None where `text` is not base64.
 std::optional<std::string> decode_base64(std::string_view text);
 

@@ -19,6 +19,15 @@ int32_t special_id(const GgufFile & file, const char * key) {
     return static_cast<int32_t>(id);
 }
 
+bool is_left(const GgufFile & file, const char * key) {
+    if (!file.has(key)) return false;
+    const std::string_view side = file.string(key);
+    if (side != "left" && side != "right") {
+        fail(ErrorCode::model_format, file.path(), ": key '", key, "' is '", side, "', expected 'left' or 'right'");
+    }
+    return side == "left";
+}
+
 }  // namespace
 
 Vocabulary read_gguf_vocabulary(std::shared_ptr<const GgufFile> file) {
@@ -51,6 +60,9 @@ Vocabulary read_gguf_vocabulary(std::shared_ptr<const GgufFile> file) {
     if (file->has(keys::tokenizer_model_max_length)) {
         vocabulary.model_max_length = special_id(*file, keys::tokenizer_model_max_length);
     }
+    vocabulary.pads_left = is_left(*file, keys::tokenizer_padding_side);
+    vocabulary.cuts_left = is_left(*file, keys::tokenizer_truncation_side);
+    vocabulary.cleans_up = file->has(keys::tokenizer_clean_up_spaces) && file->boolean(keys::tokenizer_clean_up_spaces);
     validate_vocabulary(vocabulary, file->path());
     vocabulary.storage = std::move(file);
     return vocabulary;

@@ -45,6 +45,8 @@ public:
         Vocabulary vocabulary = std::move(builder_).build();
         vocabulary.special = special;
         vocabulary.add_dummy_prefix = add_dummy_prefix;
+        vocabulary.pads_left = member(member(root, "padding"), "direction") == "Left";
+        vocabulary.cuts_left = member(member(root, "truncation"), "direction") == "Left";
         return vocabulary;
     }
 

@@ -1,12 +1,11 @@
 #include "text/vocabulary.h"
 
-#include <limits>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "error.h"
 #include "io/mapped_file.h"
 #include "model/gguf_file.h"
+#include "text/tokenizer_config.h"
 
 namespace altclip {
 
@@ -29,36 +28,6 @@ bool begins_json_object(std::string_view bytes) {
     return brace == 0 || (next != std::string_view::npos && (bytes[next] == '"' || bytes[next] == '}'));
 }
 
-/// None where the file or the key is missing, or where it is the huge number that transformers writes for "no limit".
-std::optional<int32_t> model_max_length(const std::string & path) {
-    MappedFile file;
-    try {
-        file = MappedFile(path);
-    } catch (const Error &) {
-        return std::nullopt;  // optional beside a tokenizer
-    }
-    constexpr int max_depth = 32;  // nlohmann's dump() below recurses
-    constexpr size_t max_bytes = size_t{1} << 20;
-    if (file.size() > max_bytes) fail(ErrorCode::model_format, path, ": ", file.size(), " bytes, expected a few KB");
-    bool too_deep = false;
-    const auto check_depth = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json &) {
-        too_deep = too_deep || depth > max_depth;
-        return !too_deep;
-    };
-    const auto * begin = reinterpret_cast<const char *>(file.data());
-    const nlohmann::json config = nlohmann::json::parse(begin, begin + file.size(), check_depth, false);
-    if (too_deep) fail(ErrorCode::model_format, path, ": nested deeper than ", max_depth, " levels");
-    if (!config.is_object()) fail(ErrorCode::model_format, path, ": not a JSON object");
-    const auto found = config.find("model_max_length");
-    if (found == config.end() || found->is_null()) return std::nullopt;
-    const double value = found->is_number() ? found->get<double>() : 0;
-    if (!(value >= 1)) {
-        fail(ErrorCode::model_format, path, ": model_max_length is ", found->dump(), ", expected a positive number");
-    }
-    if (value > std::numeric_limits<int32_t>::max()) return std::nullopt;
-    return static_cast<int32_t>(value);
-}
-
 }  // namespace
 
 Vocabulary read_vocabulary(const std::string & path) {
@@ -77,7 +46,7 @@ Vocabulary read_vocabulary(const std::string & path) {
         fail(ErrorCode::model_format, path, ": neither a GGUF file, a tokenizer.json nor a SentencePiece model");
     }
     Vocabulary vocabulary = is_json ? read_tokenizer_json(path) : read_sentencepiece_model(path);
-    vocabulary.model_max_length = model_max_length(folder_of(path) + "tokenizer_config.json");
+    read_tokenizer_config(folder_of(path) + "tokenizer_config.json", vocabulary);
     return vocabulary;
 }
 

@@ -34,7 +34,11 @@ struct Vocabulary {
     SpecialTokens special;
     bool add_dummy_prefix = true;
     bool remove_extra_whitespaces = true;
+    // what a call does that does not say otherwise
     std::optional<int32_t> model_max_length;
+    bool pads_left = false;  // padding_side
+    bool cuts_left = false;  // truncation_side
+    bool cleans_up = false;  // clean_up_tokenization_spaces of decode
     std::shared_ptr<const void> storage;
 };
 
@@ -43,7 +47,11 @@ Vocabulary read_tokenizer_json(const std::string & path);
 Vocabulary read_sentencepiece_model(const std::string & path);
 Vocabulary read_gguf_vocabulary(std::shared_ptr<const GgufFile> file);
 /// By the file's content: GGUF, tokenizer.json or a SentencePiece model. tokenizer_config.json beside either of the
-/// last two gives model_max_length.
+/// last two says how calls go.
 Vocabulary read_vocabulary(const std::string & path);
+
+/// Writes a tokenizer.json that the tokenizers library and read_tokenizer_json take for the same tokenizer; it appears
+/// when it is complete. Throws io, and unsupported for what such a file cannot say.
+void write_tokenizer_json(const Vocabulary & vocabulary, const std::string & path);
 
 }  // namespace altclip

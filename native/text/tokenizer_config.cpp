@@ -1,0 +1,71 @@
+#include "text/tokenizer_config.h"
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "error.h"
+#include "io/mapped_file.h"
+
+namespace altclip {
+
+namespace {
+
+using nlohmann::json;
+
+json parse(const MappedFile & file, const std::string & path) {
+    constexpr int max_depth = 32;  // nlohmann's dump() recurses
+    constexpr size_t max_bytes = size_t{1} << 20;
+    if (file.size() > max_bytes) fail(ErrorCode::model_format, path, ": ", file.size(), " bytes, expected a few KB");
+    bool too_deep = false;
+    const auto check_depth = [&](int depth, json::parse_event_t, json &) {
+        too_deep = too_deep || depth > max_depth;
+        return !too_deep;
+    };
+    const auto * begin = reinterpret_cast<const char *>(file.data());
+    json config = json::parse(begin, begin + file.size(), check_depth, false);
+    if (too_deep) fail(ErrorCode::model_format, path, ": nested deeper than ", max_depth, " levels");
+    if (!config.is_object()) fail(ErrorCode::model_format, path, ": not a JSON object");
+    return config;
+}
+
+/// None where it is the huge number that transformers writes for "no limit".
+std::optional<int32_t> length_of(const json & value, const std::string & path) {
+    const double length = value.is_number() ? value.get<double>() : 0;
+    if (!(length >= 1)) {
+        fail(ErrorCode::model_format, path, ": model_max_length is ", value.dump(), ", expected a positive number");
+    }
+    if (length > std::numeric_limits<int32_t>::max()) return std::nullopt;
+    return static_cast<int32_t>(length);
+}
+
+}  // namespace
+
+void read_tokenizer_config(const std::string & path, Vocabulary & vocabulary) {
+    MappedFile file;
+    try {
+        file = MappedFile(path);
+    } catch (const Error &) {
+        return;  // optional beside a tokenizer
+    }
+    const json config = parse(file, path);
+    const auto side = [&](const char * key, bool & left) {
+        const auto found = config.find(key);
+        if (found == config.end()) return;
+        if (*found != "left" && *found != "right") {
+            fail(ErrorCode::model_format, path, ": ", key, " is ", found->dump(), ", expected \"left\" or \"right\"");
+        }
+        left = *found == "left";
+    };
+    side("padding_side", vocabulary.pads_left);
+    side("truncation_side", vocabulary.cuts_left);
+    const json clean_up = config.value("clean_up_tokenization_spaces", json());
+    if (!clean_up.is_null() && !clean_up.is_boolean()) {
+        fail(ErrorCode::model_format, path, ": clean_up_tokenization_spaces is ", clean_up.dump(),
+             ", expected true or false");
+    }
+    vocabulary.cleans_up = clean_up == true;
+    const json length = config.value("model_max_length", json());
+    if (!length.is_null()) vocabulary.model_max_length = length_of(length, path);
+}
+
+}  // namespace altclip

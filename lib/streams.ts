@@ -1,3 +1,4 @@
+import { throwIfAborted } from './abort';
 import { limiter } from './concurrency';
 import { AltCLIPError, invalid } from './errors';
 import { Tensor } from './tensor';
@@ -40,23 +41,15 @@ export async function* encodeInBatches<Item, Prepared>(
   { batchSize, ahead, signal, onError, prepare, encode }: StreamPlan<Item, Prepared>,
 ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
   const stop = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    const abort = (): void => {
-      stop.abort(signal?.reason);
-      reject(new AltCLIPError('ABORTED', 'the operation was aborted', { cause: signal?.reason }));
-    };
-    if (signal?.aborted) abort();
-    else signal?.addEventListener('abort', abort, { once: true, signal: stop.signal });
-  });
-  aborted.catch(() => undefined);
+  signal?.addEventListener('abort', () => stop.abort(signal.reason), { once: true, signal: stop.signal });
   const items = preparedInOrder(source, ahead, stop.signal, prepare);
   try {
-    if (signal?.aborted) await aborted;
+    throwIfAborted(signal);
     for (let done = false; !done; ) {
       const batch: Prepared[] = [];
       let failure: { error: unknown } | undefined;
       while (batch.length < batchSize && !failure) {
-        const outcome = await Promise.race([aborted, items.next()]);
+        const outcome = await untilAborted(items.next(), signal);
         if (outcome === undefined) {
           done = true;
           break;
@@ -66,7 +59,7 @@ export async function* encodeInBatches<Item, Prepared>(
         else if (onError !== 'skip') onError(outcome.error, outcome.index, outcome.item);
       }
       if (batch.length > 0) {
-        const features = (await Promise.race([aborted, encode(batch, stop.signal)])).normalize();
+        const features = (await untilAborted(encode(batch, stop.signal), signal)).normalize();
         for (const row of features) yield new Tensor('float32', row.data.slice(), row.dims);
       }
       if (failure) throw failure.error;
@@ -75,6 +68,17 @@ export async function* encodeInBatches<Item, Prepared>(
     stop.abort();
     items.close();
   }
+}
+
+/** `work`, but ABORTED at once when the signal says so. A race with one long-lived promise would keep every result. */
+function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void =>
+      reject(new AltCLIPError('ABORTED', 'the operation was aborted', { cause: signal?.reason }));
+    if (signal?.aborted) abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal?.removeEventListener('abort', abort));
+  });
 }
 
 type Outcome<Item, Prepared> = { value: Prepared } | { error: unknown; index: number; item: Item };

@@ -8,6 +8,9 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 
 const root = path.resolve(__dirname, '..');
+const photos = ['china.jpg', 'grace_hopper.jpg', 'chelsea.png'].map((name) =>
+  path.join(root, 'test', 'fixtures', 'inputs', 'photos', name),
+);
 const full = process.env.ALTCLIP_FULL === '1';
 
 /** What may come and go without being a leak; a leak of one picture's tensor a call would be 49 MB in 1000 calls. */
@@ -65,6 +68,20 @@ describe('memory', { timeout: full ? 600_000 : 120_000 }, () => {
         if (n === 4 || n === 12 || n === 25 || n === 50) await record(n);
       }`);
     expect(growth(records, full ? 12 : 4, last)).toBeLessThan(SLACK);
+  });
+
+  it.runIf(full)('is flat over 10,000 pictures through encode_images', async () => {
+    const records = await residentSet(`
+      const { AltCLIPModel } = require(${JSON.stringify(path.join(root, 'dist', 'index.js'))});
+      const model = await AltCLIPModel.from_pretrained('demo');
+      const files = ${JSON.stringify([path.join(root, 'models', 'demo', 'lion.png'), ...photos])};
+      function* pictures() { for (let n = 0; n < 10000; ++n) yield files[n % 25 ? 0 : (n / 25) % files.length]; }
+      let n = 0;
+      for await (const _ of model.encode_images(pictures())) {
+        if ([1000, 3000, 10000].includes(++n)) await record(n);
+      }
+      await model.dispose();`);
+    expect(growth(records, 1000, 10_000)).toBeLessThan(SLACK);
   });
 
   it('is flat over models that are forgotten, not disposed', async () => {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { checkOnError, checkStream, encodeInBatches, type StreamPlan } from '../lib/streams';
 import { Tensor } from '../lib/tensor';
@@ -174,6 +176,27 @@ describe('encodeInBatches', () => {
         ['Error: item 4', 3, 4],
       ]);
     });
+  });
+
+  it('keeps nothing of what has gone through', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const prepared: WeakRef<object>[] = [];
+    const plan: StreamPlan<number, object> = {
+      ...counting(),
+      prepare: async (item) => {
+        const object = { item };
+        prepared.push(new WeakRef(object));
+        return object;
+      },
+      encode: async (batch) => new Tensor('float32', new Float32Array(2 * batch.length).fill(1), [batch.length, 2]),
+    };
+    const rows = encodeInBatches(numbers(100), plan);
+    for (let i = 0; i < 60; i++) await rows.next();
+    await settled();
+    collect();
+    expect(prepared.filter((one) => one.deref() !== undefined).length).toBeLessThan(10);
+    await rows.return();
   });
 
   it('passes on an error of the source, whatever on_error says', async () => {

@@ -3,13 +3,18 @@ import { AltCLIPError } from './errors';
 import { grayAlphaOf, type Pixels, rgbKeyedOnWhite, rgbOf, rgbOfCmyk } from './image_pixels';
 import { transparentColour } from './image_transparency';
 
+/** sharp's own limit. */
+const maxPixels = 0x3fff ** 2;
+
 /**
  * An encoded image as transformers' load_image and convert_to_rgb open a file: upright, alpha dropped, but a colour that
  * a palette or a PNG declares transparent laid on white. RGB.
  *
  * ICC profiles are ignored, 16-bit gray is clipped, other 16-bit images keep the high byte, CMYK becomes RGB without a
- * profile. JPEG, PNG, WebP, GIF and TIFF equal PIL bit for bit. AVIF's chroma is interpolated differently (up to 41
- * levels at the edges of a synthetic test image); BMP and others that sharp does not read are errors; SVG works.
+ * profile. JPEG, PNG, WebP, GIF and TIFF equal PIL bit for bit (scripts/reference/pictures.py), but for the transparent
+ * colour of a gray PNG of 1, 2, 4 or 16 bits, which PIL compares in other units than the pixels: here it is ignored. AVIF's
+ * chroma is interpolated differently (up to 121 levels in synthetic pictures full of edges); BMP and others that sharp does
+ * not read are errors; SVG works.
  * @param name says in errors where the image comes from.
  * @throws IMAGE for what does not decode to its end, or has more than 268 million pixels.
  */
@@ -83,5 +88,6 @@ async function clippedGray16(image: Sharp): Promise<Pixels> {
 }
 
 function undecodable(name: string, cause: unknown): AltCLIPError {
-  return new AltCLIPError('IMAGE', `${name}: does not decode as an image: ${(cause as Error).message}`, { cause });
+  const reason = (cause as Error).message.replace('exceeds pixel limit', `exceeds the limit of ${maxPixels} pixels`);
+  return new AltCLIPError('IMAGE', `${name}: does not decode as an image: ${reason}`, { cause });
 }

@@ -37,7 +37,7 @@ int64_t n_tokens(const Job & job, const Hparams & hparams) {
 
 Engine::Engine(Model model, int n_threads, const AbortFlag & abort)
     : hparams_(model.hparams),
-      n_threads_(n_threads > 0 ? n_threads : n_physical_cores()),
+      n_threads_(n_threads > 0 ? n_threads : n_default_threads()),
       model_(std::make_unique<Model>(std::move(model))),
       compute_(std::make_unique<Compute>(n_threads_)) {
     compute_->pack(*model_, abort);

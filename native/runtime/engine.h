@@ -16,7 +16,7 @@ namespace altclip {
 
 class Engine {
 public:
-    /// `n_threads` 0: one a physical core. Packs the weights for the kernels. Throws out_of_memory, unsupported,
+    /// `n_threads` 0: n_default_threads(). Packs the weights for the kernels. Throws out_of_memory, unsupported,
     /// aborted.
     Engine(Model model, int n_threads, const AbortFlag & abort = {});
     ~Engine();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "ggml-cpu.h"
 #include "ggml.h"
 #include "kernels/isa.h"
+#include "runtime/cpu_quota.h"
 
 #ifdef _WIN32
 #define NOMINMAX
@@ -60,6 +62,12 @@ int n_physical_cores() {
 #else
     return n_logical;
 #endif
+}
+
+int n_default_threads(const std::string & root) {
+    const int n_cores = n_physical_cores();
+    const std::optional<double> quota = cpu_quota(root);
+    return quota && *quota < n_cores ? std::max(1, static_cast<int>(std::lround(*quota))) : n_cores;
 }
 
 void check_memory(double n_bytes, const char * what) {

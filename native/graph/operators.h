@@ -2,6 +2,7 @@
 // build others for some of them (kernel_operators.h).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -20,6 +21,7 @@ struct Execution {
     int n_threads = 1;
     const PackedWeights * packed = nullptr;  // null: ggml's own operators alone
     const KernelTable * kernels = nullptr;
+    const std::function<bool()> * aborted = nullptr;  // asked within long operators, from any thread
 };
 
 /// Queries, keys and values; rows may lie apart (views of one matrix).

@@ -157,6 +157,7 @@ void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const f
     const int64_t n_blocks = (n_rows + token_block - 1) / token_block;
     const int64_t block = (n_token_tiles(kernels, n_rows) + n_blocks - 1) / n_blocks * kernels.token_tile;
     for (int64_t job = task.next++; job < n_all * n_blocks; job = task.next++) {
+        if (task.aborted && (*task.aborted)()) return;
         int64_t group = job % n_all;
         const LinearPart * part = task.parts.data();
         for (; group >= n_groups(kernels, *part); ++part) group -= n_groups(kernels, *part);

@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "kernels/kernels.h"
@@ -37,10 +38,12 @@ struct LinearTask {
     const KernelTable * kernels = nullptr;
     std::array<LinearPart, 3> parts;  // of one kind and one n_in; the unused have no weight
     std::optional<Activation> activation;
-    std::atomic<int64_t> next{0};  // job
+    std::atomic<int64_t> next{0};                     // job
+    const std::function<bool()> * aborted = nullptr;  // asked before each job, from any thread
 };
 
-/// Takes jobs until none is left. packed: what pack_rows made of n_rows rows; residual and y [n_rows][...], ld apart.
+/// Takes jobs until none is left, or the task is aborted: then y is incomplete. packed: what pack_rows made of n_rows
+/// rows; residual and y [n_rows][...], ld apart.
 void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const float * residual, int64_t ld_residual,
                 float * y, int64_t ld);
 

@@ -33,6 +33,7 @@ void check_graph_memory(ggml_cgraph * graph) {
 Compute::Compute(int n_threads) {
     require_cpu();
     execution_.n_threads = n_threads;
+    execution_.aborted = &aborted_;
     ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
     params.poll = 0;  // idle threads sleep
     threadpool_.reset(ggml_threadpool_new(&params));
@@ -66,11 +67,14 @@ void Compute::run(const GraphBuilder & builder, const std::function<bool()> & ab
         fail(ErrorCode::out_of_memory, "no memory for the work buffer of this input");
     }
     builder.upload();
+    aborted_ = aborted;
     const auto callback = [](void * data) { return (*static_cast<const std::function<bool()> *>(data))(); };
-    ggml_backend_cpu_set_abort_callback(backend_.get(), callback, const_cast<std::function<bool()> *>(&aborted));
+    ggml_backend_cpu_set_abort_callback(backend_.get(), callback, &aborted_);
     const ggml_status status = ggml_backend_graph_compute(backend_.get(), builder.graph());
     ggml_backend_cpu_set_abort_callback(backend_.get(), nullptr, nullptr);
-    if (status == GGML_STATUS_ABORTED) fail(ErrorCode::aborted, "the operation was aborted");
+    // the last operator may have stopped early, and ggml asks before operators only
+    if (status == GGML_STATUS_ABORTED || (status == GGML_STATUS_SUCCESS && aborted()))
+        fail(ErrorCode::aborted, "the operation was aborted");
     if (status == GGML_STATUS_ALLOC_FAILED) fail(ErrorCode::out_of_memory, "no memory for the operators' scratch");
     if (status != GGML_STATUS_SUCCESS) fail(ErrorCode::internal, "ggml: ", ggml_status_to_string(status));
 }

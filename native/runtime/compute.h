@@ -30,7 +30,8 @@ public:
     void reserve(const GraphBuilder & builder);
 
     /// Allocates, uploads the inputs and computes; outputs can be read until the next run. `aborted` is asked between
-    /// operators, from the calling thread. Throws out_of_memory, aborted, internal.
+    /// operators and within long ones, from any thread; once true it stays true. Throws out_of_memory, aborted,
+    /// internal.
     void run(const GraphBuilder & builder, const std::function<bool()> & aborted);
 
     /// n floats of an output, from its element `offset` on.
@@ -46,6 +47,7 @@ private:
     ggml_gallocr_ptr allocator_;
     std::vector<std::byte> metadata_;
     std::unique_ptr<PackedWeights> packed_;
+    std::function<bool()> aborted_;  // of the present run
     Execution execution_;
 };
 

@@ -67,7 +67,8 @@ bool present(Isa isa) {
     constexpr unsigned ymm = 0x6, zmm = 0xe6;
     const unsigned saved = xcr0();
     const Registers seven = cpuid(7, 0);
-    const bool avx2 = (saved & ymm) == ymm && bit(seven.b, 5) && bit(one.c, 12) && bit(one.c, 29);  // AVX2, FMA, F16C
+    const bool avx2 = (saved & ymm) == ymm && bit(seven.b, 5) && bit(one.c, 12) && bit(one.c, 29) &&
+                      bit(seven.b, 8);  // AVX2, FMA, F16C, BMI2
     const bool avx512 = avx2 && (saved & zmm) == zmm && bit(seven.b, 16) && bit(seven.b, 30) && bit(seven.b, 17) &&
                         bit(seven.b, 31);  // F, BW, DQ, VL
     switch (isa) {

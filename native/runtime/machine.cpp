@@ -80,17 +80,13 @@ void check_memory(double n_bytes, const char * what) {
 }
 
 void require_cpu() {
-#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
-    // what ggml's CPU backend is compiled for; __builtin_cpu_supports asks the operating system too (XGETBV)
-    const auto require = [](bool present, const char * name) {
-        if (!present)
-            fail(ErrorCode::unsupported, "this CPU lacks ", name,
-                 ", which altclip needs on x86 (any CPU since 2013 or so has it)");
-    };
-    __builtin_cpu_init();
-    require(__builtin_cpu_supports("avx2"), "AVX2");
-    require(__builtin_cpu_supports("fma"), "FMA");
-    require(__builtin_cpu_supports("bmi2"), "BMI2");
+#if defined(__x86_64__) || defined(_M_X64)
+    // what ggml's CPU backend is compiled for; not __builtin_cpu_supports, which always denies in what Zig builds
+    if (!isa_supported(Isa::avx2))
+        fail(
+            ErrorCode::unsupported,
+            "this CPU, or its operating system, lacks one of AVX2, FMA, F16C and BMI2, which altclip needs on x86 (any "
+            "CPU since 2013 or so has them)");
 #endif
 }
 

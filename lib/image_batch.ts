@@ -1,5 +1,5 @@
 import { AltCLIPError, invalid } from './errors';
-import type { ImageSize } from './image_options';
+import type { DataFormat, ImageSize } from './image_options';
 import { Tensor } from './tensor';
 
 const maxValues = 2 ** 31;
@@ -9,7 +9,10 @@ export class ImageBatch {
   private data: Float32Array | Uint8Array | undefined;
   private first: (ImageSize & { index: number }) | undefined;
 
-  constructor(private readonly images: number) {}
+  constructor(
+    private readonly images: number,
+    private readonly order: DataFormat = 'channels_first',
+  ) {}
 
   /** Fixes the size with the first image; called before an image is computed, so that a misfit costs nothing. */
   reserve(index: number, { height, width }: ImageSize): void {
@@ -31,14 +34,15 @@ export class ImageBatch {
   set(index: number, values: Float32Array | Uint8Array): void {
     this.data ??= this.allocate(values);
     const offset = index * values.length;
-    if (values instanceof Uint8Array && this.data instanceof Uint8Array) planes(values, this.data, offset);
-    else this.data.set(values, offset);
+    const given: DataFormat = values instanceof Float32Array ? 'channels_first' : 'channels_last';
+    if (given === this.order) this.data.set(values, offset);
+    else transpose(values, given === 'channels_first' ? 3 : values.length / 3, this.data, offset);
   }
 
-  /** [images, 3, height, width]; all images are set. */
+  /** [images, 3, height, width], or [images, height, width, 3]; all images are set. */
   tensor(): Tensor<'float32'> | Tensor<'uint8'> {
     const { height, width } = this.first as ImageSize;
-    const dims = [this.images, 3, height, width];
+    const dims = this.order === 'channels_first' ? [this.images, 3, height, width] : [this.images, height, width, 3];
     return this.data instanceof Float32Array
       ? new Tensor('float32', this.data, dims)
       : new Tensor('uint8', this.data as Uint8Array, dims);
@@ -54,10 +58,15 @@ export class ImageBatch {
   }
 }
 
-/** Interleaved bytes [height, width, 3] as planes [3, height, width]. */
-function planes(interleaved: Uint8Array, target: Uint8Array, offset: number): void {
-  const plane = interleaved.length / 3;
-  for (let i = 0, from = 0; i < plane; i++, from += 3) {
-    for (let c = 0; c < 3; c++) target[offset + c * plane + i] = interleaved[from + c] as number;
+/** Rows of values as columns, into `target` from `offset` on. */
+function transpose(
+  values: Float32Array | Uint8Array,
+  rows: number,
+  target: Float32Array | Uint8Array,
+  offset: number,
+): void {
+  const columns = values.length / rows;
+  for (let row = 0, from = 0; row < rows; row++) {
+    for (let to = offset + row; from < (row + 1) * columns; from++, to += rows) target[to] = values[from] as number;
   }
 }

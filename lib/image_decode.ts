@@ -1,28 +1,43 @@
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp';
 import { AltCLIPError } from './errors';
+import { looksLike } from './image_format';
+import { type ImageSize, type ResizeSize, resizedSize } from './image_options';
 import { grayAlphaOf, type Pixels, rgbKeyedOnWhite, rgbOf, rgbOfCmyk } from './image_pixels';
 import { transparentColour } from './image_transparency';
 
 /** sharp's own limit. */
 const maxPixels = 0x3fff ** 2;
 
+/** How an encoded image is decoded where not as PIL would. */
+export interface DecodeOptions {
+  /** A JPEG may come out smaller, but with at least twice the edges that this size asks for. */
+  shrinkFor?: ResizeSize | undefined;
+  /** Converts to sRGB by the embedded profile, with perceptual intent; 3 or 4 channels. */
+  useIccProfile?: boolean | undefined;
+}
+
+/** Decoded pixels. */
+export interface Decoded {
+  pixels: Pixels;
+  /** What the size of the pixels would be had the decoder not shrunk them. */
+  full: ImageSize;
+}
+
 /**
  * An encoded image as transformers' load_image and convert_to_rgb open a file: upright, alpha dropped, but a colour that
  * a palette or a PNG declares transparent laid on white. RGB.
  *
  * ICC profiles are ignored, 16-bit gray is clipped, other 16-bit images keep the high byte, CMYK becomes RGB without a
- * profile. JPEG, PNG, WebP, GIF and TIFF equal PIL bit for bit (scripts/reference/pictures.py), but for the transparent
- * colour of a gray PNG of 1, 2, 4 or 16 bits, which PIL compares in other units than the pixels: here it is ignored. AVIF's
- * chroma is interpolated differently (up to 121 levels in synthetic pictures full of edges); BMP and others that sharp does
- * not read are errors; SVG works.
+ * profile. RawImage says where the pixels are not those of PIL; besides, the transparent colour of a gray PNG of 1, 2, 4
+ * or 16 bits, which PIL compares in other units than the pixels, is ignored.
  * @param name says in errors where the image comes from.
  * @throws IMAGE for what does not decode to its end, or has more than 268 million pixels.
  */
-export async function decodeAsFile(encoded: Uint8Array, name: string): Promise<Pixels> {
-  const pixels = await decode(encoded, name, true);
+export async function decodeAsFile(encoded: Uint8Array, name: string, options: DecodeOptions = {}): Promise<Decoded> {
+  const { pixels, full } = await decode(encoded, name, true, options);
   const hasAlpha = pixels.channels === 2 || pixels.channels === 4;
   const key = hasAlpha ? transparentColour(encoded) : undefined;
-  return key ? rgbKeyedOnWhite(pixels, key) : rgbOf(pixels);
+  return { pixels: key ? rgbKeyedOnWhite(pixels, key) : rgbOf(pixels), full };
 }
 
 /**
@@ -30,18 +45,43 @@ export async function decodeAsFile(encoded: Uint8Array, name: string): Promise<P
  * channels of its mode: gray 1, gray and alpha 2, RGB, palette and CMYK 3, with transparency 4.
  * @throws as {@link decodeAsFile}.
  */
-export async function decodeAsOpened(encoded: Uint8Array, name: string): Promise<Pixels> {
-  return decode(encoded, name, false);
+export function decodeAsOpened(encoded: Uint8Array, name: string, options: DecodeOptions = {}): Promise<Decoded> {
+  return decode(encoded, name, false, options);
 }
 
-async function decode(encoded: Uint8Array, name: string, upright: boolean): Promise<Pixels> {
-  const options: SharpOptions = { ignoreIcc: true, failOn: 'error' };
+async function decode(
+  encoded: Uint8Array,
+  name: string,
+  upright: boolean,
+  { shrinkFor, useIccProfile = false }: DecodeOptions,
+): Promise<Decoded> {
+  const options: SharpOptions = { ignoreIcc: !useIccProfile, failOn: 'error' };
   try {
     const info = await sharp(encoded, options).metadata();
-    return await decoded(sharp(encoded, { ...options, autoOrient: upright || info.format === 'tiff' }), info);
+    const autoOrient = upright || info.format === 'tiff';
+    const { width, height } = autoOrient ? info.autoOrient : info;
+    const full = { width, height };
+    let image = sharp(encoded, { ...options, autoOrient });
+    // CMYK is decoded in its own space, where sharp would not shrink while loading
+    if (shrinkFor && info.format === 'jpeg' && info.space !== 'cmyk') image = shrunk(image, full, shrinkFor);
+    const byProfile = useIccProfile && info.icc && info.space !== 'grey16';
+    return { pixels: await (byProfile ? inSrgb(image, info) : decoded(image, info)), full };
   } catch (cause) {
-    throw undecodable(name, cause);
+    throw undecodable(name, cause, encoded);
   }
+}
+
+/**
+ * With libjpeg's own scaling by 1/2, 1/4 or 1/8. sharp uses a factor only where more than it is asked for, hence the
+ * next odd one, whose remainder it resizes (Lanczos).
+ */
+function shrunk(image: Sharp, full: ImageSize, size: ResizeSize): Sharp {
+  const target = resizedSize(full, size);
+  for (const factor of [9, 5, 3]) {
+    const [width, height] = [Math.floor(full.width / factor), Math.floor(full.height / factor)];
+    if (width >= 2 * target.width && height >= 2 * target.height) return image.resize(width, height, { fit: 'fill' });
+  }
+  return image;
 }
 
 /** What a sharp instance makes of its input: its pixels after its own operations. @throws IMAGE. */
@@ -70,6 +110,11 @@ async function decoded(image: Sharp, { space, hasAlpha }: Metadata): Promise<Pix
   return space === 'grey16' ? clippedGray16(image) : bytesOf(image.toColourspace('b-w'));
 }
 
+/** sharp takes 16-bit images to Display P3 unless told where to go. */
+function inSrgb(image: Sharp, { depth }: Metadata): Promise<Pixels> {
+  return bytesOf(depth === 'ushort' ? image.withIccProfile('srgb') : image);
+}
+
 async function bytesOf(image: Sharp): Promise<Pixels> {
   const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
   return { data, width: info.width, height: info.height, channels: info.channels as Pixels['channels'] };
@@ -87,7 +132,9 @@ async function clippedGray16(image: Sharp): Promise<Pixels> {
   return { data: gray, width: info.width, height: info.height, channels: 1 };
 }
 
-function undecodable(name: string, cause: unknown): AltCLIPError {
+function undecodable(name: string, cause: unknown, encoded?: Uint8Array): AltCLIPError {
+  const seen = encoded && looksLike(encoded);
   const reason = (cause as Error).message.replace('exceeds pixel limit', `exceeds the limit of ${maxPixels} pixels`);
-  return new AltCLIPError('IMAGE', `${name}: does not decode as an image: ${reason}`, { cause });
+  const why = seen ? `looks like ${seen}, expected JPEG, PNG, WebP, GIF, AVIF, TIFF or SVG` : reason;
+  return new AltCLIPError('IMAGE', `${name}: does not decode as an image: ${why}`, { cause });
 }

@@ -1,3 +1,9 @@
+import { invalid } from './errors';
+import { kindOf } from './tensor';
+
+/** As the native side has it. */
+const maxSide = 2 ** 24;
+
 /** Decoded pixels, row by row, one byte a channel: 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha. */
 export interface Pixels {
   data: Uint8Array;
@@ -6,6 +12,33 @@ export interface Pixels {
   channels: 1 | 2 | 3 | 4;
 }
 export type Rgb = readonly [number, number, number];
+
+/** @throws INVALID_ARGUMENT beginning with `where` unless `data` holds width * height * channels bytes. */
+export function checkPixels(
+  where: string,
+  data: unknown,
+  width: number,
+  height: number,
+  channels: number,
+): asserts data is Uint8Array | Uint8ClampedArray {
+  if (!(data instanceof Uint8Array) && !(data instanceof Uint8ClampedArray)) {
+    invalid(`${where}: got data of ${kindOf(data)}, expected Uint8Array or Uint8ClampedArray`);
+  }
+  checkSide(where, 'width', width);
+  checkSide(where, 'height', height);
+  if (![1, 2, 3, 4].includes(channels)) invalid(`${where}: got ${channels} channels, expected 1, 2, 3 or 4`);
+  if (data.length !== width * height * channels) {
+    const expected = `${width * height * channels} for ${width}x${height} pixels of ${channels} channels`;
+    invalid(`${where}: got ${data.length} bytes, expected ${expected}`);
+  }
+}
+
+/** @throws INVALID_ARGUMENT where `value` is no edge in pixels. */
+export function checkSide(where: string, name: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1 || value > maxSide) {
+    invalid(`${where}: got ${name} ${value}, expected an integer from 1 to ${maxSide}`);
+  }
+}
 
 /** round(a / 255) for a up to 255 * 255, as Pillow computes it. */
 function div255(a: number): number {

@@ -2,13 +2,16 @@ import { throwIfAborted } from './abort';
 import { Callable } from './callable';
 import { forEachLimited } from './concurrency';
 import { fromNative, invalid } from './errors';
-import { type ImageInput, openAsRgb, RawImage } from './image';
 import { ImageBatch } from './image_batch';
+import { type ImageInput, openAsRgb } from './image_open';
 import {
   clipSettings,
+  type DataFormat,
+  dataFormat,
   type ImageProcessorOptions,
   type ImageSettings,
   type ImageSize,
+  imageOptionsIn,
   resizedSize,
   settingsOf,
 } from './image_options';
@@ -19,9 +22,21 @@ import { kindOf, type Tensor } from './tensor';
 
 export type { ImageProcessorOptions } from './image_options';
 
+/** Options of one call. */
+export interface ImageProcessorCall extends ImageProcessorOptions {
+  /**
+   * Order of pixel_values, default 'channels_first'; models take no other. As in transformers 4: transformers 5 accepts
+   * 'channels_last' and gives channels first all the same.
+   */
+  data_format?: DataFormat;
+  /** Order of images that are tensors; default: the one where channels come out. */
+  input_data_format?: DataFormat;
+  signal?: AbortSignal;
+}
+
 /** What an image processor gives. */
 export interface ImageProcessorOutput {
-  /** float32 [images, 3, height, width]; uint8 where neither rescaling nor normalising is on. */
+  /** float32 [images, 3, height, width], or as data_format says; uint8 where neither rescaling nor normalising is on. */
   pixel_values: Tensor<'float32'> | Tensor<'uint8'>;
 }
 
@@ -33,10 +48,7 @@ const maxConcurrent = 4;
  * rescale, normalise. Instances are callable: `await image_processor(images, options)`.
  */
 export class CLIPImageProcessor extends Callable<
-  (
-    images: ImageInput | ImageInput[],
-    options?: ImageProcessorOptions & { signal?: AbortSignal },
-  ) => Promise<ImageProcessorOutput>
+  (images: ImageInput | ImageInput[], options?: ImageProcessorCall) => Promise<ImageProcessorOutput>
 > {
   readonly model_input_names: string[] = ['pixel_values'];
   private readonly settings: Readonly<ImageSettings>;
@@ -57,18 +69,20 @@ export class CLIPImageProcessor extends Callable<
   }
 
   /**
-   * Loads preprocessor_config.json of a folder in Hugging Face's layout, or what a .gguf file carries of it.
+   * Loads preprocessor_config.json of a folder in Hugging Face's layout, or what a .gguf file carries of it; image
+   * options among `options` take the place of the file's.
    * @throws IO, HUB or MODEL_FORMAT, naming the file; INVALID_ARGUMENT naming a wrong option in it.
    */
-  static async from_pretrained(id_or_path: string, options?: PretrainedOptions): Promise<CLIPImageProcessor> {
-    return new CLIPImageProcessor(await loadPreprocessorConfig(id_or_path, options));
+  static async from_pretrained(
+    id_or_path: string,
+    options: PretrainedOptions & ImageProcessorOptions = {},
+  ): Promise<CLIPImageProcessor> {
+    const config = await loadPreprocessorConfig(id_or_path, options);
+    return new CLIPImageProcessor({ ...config, ...imageOptionsIn(options) });
   }
 
   /** As {@link CLIPImageProcessor.preprocess}. */
-  _call(
-    images: ImageInput | ImageInput[],
-    options?: ImageProcessorOptions & { signal?: AbortSignal },
-  ): Promise<ImageProcessorOutput> {
+  _call(images: ImageInput | ImageInput[], options?: ImageProcessorCall): Promise<ImageProcessorOutput> {
     return this.preprocess(images, options);
   }
 
@@ -83,7 +97,7 @@ export class CLIPImageProcessor extends Callable<
    */
   async preprocess(
     images: ImageInput | ImageInput[],
-    { signal, ...options }: ImageProcessorOptions & { signal?: AbortSignal } = {},
+    { signal, data_format, input_data_format, ...options }: ImageProcessorCall = {},
   ): Promise<ImageProcessorOutput> {
     const { settings, others } = settingsOf(this.settings, options);
     const unknown = Object.keys(others);
@@ -91,22 +105,36 @@ export class CLIPImageProcessor extends Callable<
     const list = Array.isArray(images) ? images : [images];
     if (list.length === 0) invalid('images: got an empty array, expected at least one image');
     throwIfAborted(signal);
-    const batch = new ImageBatch(list.length);
+    const batch = new ImageBatch(list.length, dataFormat(data_format, 'data_format'));
+    const order = dataFormat(input_data_format, 'input_data_format');
+    const shrinkFor = settings.fast_decode && settings.do_resize ? settings.size : undefined;
     await forEachLimited(list, maxConcurrent, signal, async (image, index, stop) => {
-      const { data, width, height } = await openAsRgb(image, settings.do_convert_rgb, stop);
+      const { pixels, full, owned } = await openAsRgb(image, settings.do_convert_rgb, {
+        signal: stop,
+        order,
+        shrinkFor,
+        useIccProfile: settings.use_icc_profile,
+      });
       throwIfAborted(stop);
-      const plan = nativeOptions({ height, width }, settings);
-      const size = plan.crop ?? plan.resize ?? { height, width };
+      const { data, width, height } = pixels;
+      const plan = nativeOptions(full, settings);
+      const size = plan.crop ?? plan.resize ?? full;
       batch.reserve(index, size);
-      const owned = !(image instanceof RawImage); // just decoded, or made by a sharp instance: nobody else has them
       batch.set(index, await fromNative(native.preprocessImage(data, width, height, { ...plan, owned })));
     });
     return { pixel_values: batch.tensor() };
   }
 
-  /** The options as preprocessor_config.json has them. */
+  /** The options as preprocessor_config.json has them; those that transformers lacks only where they are on. */
   to_dict(): Record<string, unknown> {
-    return structuredClone({ image_processor_type: 'CLIPImageProcessor', ...this.extra, ...this.settings });
+    const { fast_decode, use_icc_profile, ...settings } = this.settings;
+    return structuredClone({
+      image_processor_type: 'CLIPImageProcessor',
+      ...this.extra,
+      ...settings,
+      ...(fast_decode && { fast_decode }),
+      ...(use_icc_profile && { use_icc_profile }),
+    });
   }
 
   /** The text of preprocessor_config.json as transformers writes it: sorted keys, two spaces, a line end. */

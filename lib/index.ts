@@ -1,8 +1,8 @@
 /** altclip: AltCLIP for Node.js, with the names of transformers. */
 export { AltCLIPConfig, AltCLIPTextConfig, AltCLIPVisionConfig } from './configuration';
 export { AltCLIPError, type AltCLIPErrorCode } from './errors';
-export { type ImageInput, RawImage } from './image';
-export { CLIPImageProcessor, type ImageProcessorOptions } from './image_processing';
+export { type ImageDataLike, type ImageInput, RawImage, type ReadImageOptions } from './image';
+export { CLIPImageProcessor, type ImageProcessorCall, type ImageProcessorOptions } from './image_processing';
 export type { DType, PretrainedOptions, ProgressCallback, ProgressInfo } from './loading';
 export { AltCLIPModel, type EncodeImagesOptions } from './modeling';
 export type { ModelOptions, RandomModelOptions } from './modeling_base';

@@ -1,7 +1,7 @@
 import type { AltCLIPConfig } from './configuration';
 import { AltCLIPError, invalid } from './errors';
 import type { ImageInput } from './image';
-import { CLIPImageProcessor } from './image_processing';
+import { CLIPImageProcessor, type ImageProcessorOptions } from './image_processing';
 import { loadPreprocessorConfig } from './loading';
 import {
   AltCLIPPreTrainedModel,
@@ -30,8 +30,8 @@ import { checkCount, checkOnError, checkStream, type EncodeOptions, encodeInBatc
 import { Tensor } from './tensor';
 import { XLMRobertaTokenizer } from './tokenization';
 
-/** Options of encode_images. */
-export interface EncodeImagesOptions extends EncodeOptions {
+/** Options of encode_images; those of an image processor take the place of the model's own. */
+export interface EncodeImagesOptions extends EncodeOptions, ImageProcessorOptions {
   /** Images opened and resized beyond the batch that is in the tower. */
   decode_ahead?: number;
   /**
@@ -146,18 +146,26 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
    */
   encode_images(
     images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
-    { batch_size = 16, decode_ahead = batch_size, on_error = 'throw', signal }: EncodeImagesOptions = {},
+    {
+      batch_size = 16,
+      decode_ahead = batch_size,
+      on_error = 'throw',
+      signal,
+      ...imageOptions
+    }: EncodeImagesOptions = {},
   ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
     towerOf(this.native.hparams, 'vision');
     checkStream(images, batch_size, 'images');
     checkCount(decode_ahead, 'decode_ahead');
     checkOnError(on_error);
+    new CLIPImageProcessor(imageOptions); // a wrong option is the caller's mistake, not every image's
     return encodeInBatches(images, {
       batchSize: batch_size,
       ahead: decode_ahead,
       onError: on_error,
       signal,
-      prepare: async (image, stop) => (await this.ownImageProcessor()).preprocess(image, { signal: stop }),
+      prepare: async (image, stop) =>
+        (await this.ownImageProcessor()).preprocess(image, { ...imageOptions, signal: stop }),
       encode: (batch, stop) => {
         const pixel_values = stacked(batch.map((one) => one.pixel_values as Tensor<'float32'>));
         return this.get_image_features({ pixel_values, signal: stop });

@@ -2,17 +2,19 @@ import { Callable } from './callable';
 import { invalid } from './errors';
 import type { ImageInput } from './image';
 import { clipSettings } from './image_options';
-import { CLIPImageProcessor, type ImageProcessorOptions } from './image_processing';
+import { CLIPImageProcessor, type ImageProcessorCall, type ImageProcessorOptions } from './image_processing';
 import type { PretrainedOptions } from './loading';
 import { kindOf, type Tensor } from './tensor';
 import { type TokenizerOptions, XLMRobertaTokenizer } from './tokenization';
 
 /** What a processor is called with: texts, images or both, and any option of the tokenizer or the image processor. */
-export interface ProcessorInputs extends TokenizerOptions, ImageProcessorOptions {
+export interface ProcessorInputs extends TokenizerOptions, ImageProcessorCall {
   text?: string | string[];
   images?: ImageInput | ImageInput[];
-  signal?: AbortSignal;
 }
+
+/** Options of a call that are the image processor's. */
+const imageOptions = new Set([...Object.keys(clipSettings), 'data_format', 'input_data_format']);
 
 /** What it gives: the tokenizer's tensors where there is text, pixel_values where there are images. */
 export interface ProcessorOutput {
@@ -40,10 +42,14 @@ export class AltCLIPProcessor extends Callable<(inputs: ProcessorInputs) => Prom
   }
 
   /**
-   * Loads both parts from a folder in Hugging Face's layout, a .gguf file, a hub id in the local cache, or 'demo'.
+   * Loads both parts from a folder in Hugging Face's layout, a .gguf file, a hub id in the local cache, or 'demo'; image
+   * options among `options` take the place of the file's.
    * @throws IO, HUB or MODEL_FORMAT, naming the file that is missing or damaged.
    */
-  static async from_pretrained(id_or_path: string, options?: PretrainedOptions): Promise<AltCLIPProcessor> {
+  static async from_pretrained(
+    id_or_path: string,
+    options?: PretrainedOptions & ImageProcessorOptions,
+  ): Promise<AltCLIPProcessor> {
     const [image_processor, tokenizer] = await Promise.all([
       CLIPImageProcessor.from_pretrained(id_or_path, options),
       XLMRobertaTokenizer.from_pretrained(id_or_path, options),
@@ -66,7 +72,7 @@ export class AltCLIPProcessor extends Callable<(inputs: ProcessorInputs) => Prom
     const forImages: Record<string, unknown> = {};
     const forText: Record<string, unknown> = {};
     for (const [key, value] of Object.entries(options)) {
-      (Object.hasOwn(clipSettings, key) ? forImages : forText)[key] = value;
+      (imageOptions.has(key) ? forImages : forText)[key] = value;
     }
     const encoded = text === undefined || text === null ? {} : this.tokenizer(text, forText);
     const pixels =

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { RawImage } from '../lib/image';
 import { resizedSize } from '../lib/image_options';
 import { CLIPImageProcessor, type ImageProcessorOptions } from '../lib/image_processing';
+import { AltCLIPProcessor } from '../lib/processing';
 import type { Tensor } from '../lib/tensor';
 import { fixture, readJson, temporaryFolder } from './helpers/fixtures';
 import { readSafetensors } from './helpers/safetensors';
@@ -73,6 +74,36 @@ describe('goldens of CLIPImageProcessorPil', () => {
       const before = await processor(image, { ...options, do_center_crop: false });
       expect(before.pixel_values.dims.slice(2)).toEqual(size_before_crop);
     }
+  });
+});
+
+describe('data_format', () => {
+  // transformers 4: to_channel_dimension_format(image, 'channels_last') is a transpose
+  const chosen = cases.options.filter(({ id }) => /hw_90x130|crop_60x101|f32_(default|padded)/.test(id));
+  it.each(chosen)('channels_last of $id', async ({ file, kwargs, dtype, tensor, shape }) => {
+    const options = { ...(dtype === 'uint8' ? raw : {}), ...kwargs, data_format: 'channels_last' } as const;
+    const { pixel_values } = await processor((await RawImage.read(fileOf(file))).rgb(), options);
+    const golden = (tensors[tensor] as Tensor).data as Float32Array;
+    if (dtype === 'uint8') {
+      expect(pixel_values.dims).toEqual([1, ...shape]);
+      expect(Buffer.compare(bytesOf(pixel_values.data), bytesOf(golden))).toBe(0);
+      return;
+    }
+    const [channels, height, width] = shape as [number, number, number];
+    expect(pixel_values.dims).toEqual([1, height, width, channels]);
+    const plane = height * width;
+    const expected = golden.map((_, i) => golden[(i % 3) * plane + Math.floor(i / 3)] as number);
+    expect(Buffer.compare(bytesOf(pixel_values.data), bytesOf(expected))).toBe(0);
+  });
+
+  it('is checked', async () => {
+    const image = new RawImage(new Uint8Array(12), 2, 2, 3);
+    await expect(processor(image, { data_format: 'last' as never })).rejects.toThrow(
+      /data_format: got "last", expected/,
+    );
+    const first = await processor(image, { data_format: 'channels_first' });
+    const unset = await processor(image, { data_format: null as never });
+    expect(first.pixel_values.data).toEqual(unset.pixel_values.data);
   });
 });
 
@@ -211,6 +242,21 @@ describe('options', () => {
 });
 
 describe('preprocessor_config.json', () => {
+  it('gives way to options of from_pretrained', async () => {
+    const own = await CLIPImageProcessor.from_pretrained('demo');
+    const other = await CLIPImageProcessor.from_pretrained('demo', {
+      size: 32,
+      crop_size: undefined,
+      fast_decode: true,
+    });
+    expect(other.to_dict()).toEqual({ ...own.to_dict(), size: { shortest_edge: 32 }, fast_decode: true });
+    const both = await AltCLIPProcessor.from_pretrained('demo', { crop_size: 48 });
+    expect((await both({ images: photo })).pixel_values?.dims).toEqual([1, 3, 48, 48]);
+    const last = await both({ images: photo, data_format: 'channels_last', fast_decode: true, use_icc_profile: true });
+    expect(last.pixel_values?.dims).toEqual([1, 48, 48, 3]);
+    await expect(CLIPImageProcessor.from_pretrained('demo', { size: 0 })).rejects.toThrow(/size\.shortest_edge: got 0/);
+  });
+
   it('is loaded, kept whole and written as transformers writes it', async () => {
     const folder = temporaryFolder();
     const config = { ...cases.preprocessor, size: 96, processor_class: 'AltCLIPProcessor', crop_size: null };

@@ -1,14 +1,9 @@
 // The AVX-512 table with VNNI and BF16: bf16 weights are multiplied as they are, two inputs an instruction.
 #if defined(__x86_64__) || defined(_M_X64)
 
-#include "kernels/avx512.h"
-//
 #include <cstring>
 
-#include "kernels/avx2_rows.h"
-#include "kernels/avx2_widen.h"
 #include "kernels/avx512_products.h"
-#include "kernels/avx512_tile.h"
 
 namespace altclip {
 
@@ -66,26 +61,14 @@ void product_bf16(int64_t n_rows, int64_t n_tiles, int64_t n_pairs, const int32_
 
 }  // namespace avx512
 
-const KernelTable avx512_bf16_kernels = {avx512::token_tile,
-                                         max_output_tiles,
-                                         avx512::input_block,
-                                         avx2::pack_f32<max_token_tile>,
-                                         avx2::pack_i16<max_token_tile>,
-                                         avx512::widen_f16,
-                                         avx512::widen_bf16,
-                                         avx512::widen_q8,
-                                         avx2::widen_q4_0,
-                                         avx2::widen_q4_k,
-                                         avx2::widen_q5_k,
-                                         avx2::widen_q6_k,
-                                         avx512::product_f32,
-                                         avx512::product_i16_vnni,
-                                         avx2::finish,
-                                         avx2::layer_norm,
-                                         avx2::softmax,
-                                         avx512::pack_bf16,
-                                         avx512::pair_bf16,
-                                         avx512::product_bf16};
+const KernelTable avx512_bf16_kernels = [] {
+    KernelTable table = avx512::table();
+    table.product_i16 = avx512::product_i16_vnni;
+    table.pack_bf16 = avx512::pack_bf16;
+    table.pair_bf16 = avx512::pair_bf16;
+    table.product_bf16 = avx512::product_bf16;
+    return table;
+}();
 
 }  // namespace altclip
 

@@ -1,12 +1,7 @@
 // The AVX-512 table (F, BW, DQ, VL): products; rows are the AVX2 table's.
 #if defined(__x86_64__) || defined(_M_X64)
 
-#include "kernels/avx512.h"
-//
-#include "kernels/avx2_rows.h"
-#include "kernels/avx2_widen.h"
 #include "kernels/avx512_products.h"
-#include "kernels/avx512_tile.h"
 
 namespace altclip {
 
@@ -34,6 +29,12 @@ void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, co
                  int64_t next, float * c, int64_t ldc, bool accumulate) {
     product<FloatStep>(n_rows, n_tiles, k, a, b, ldb, next,
                        [&](int64_t r, int64_t t, __m512 sum) { put(c + r * ldc + t * output_tile, sum, accumulate); });
+}
+
+void product_i16_madd(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
+                      const float * output_scales, const float * token_scales, float * c, int64_t ldc,
+                      bool accumulate) {
+    product_i16<MaddStep>(n_rows, n_tiles, k, a, b, next, output_scales, token_scales, c, ldc, accumulate);
 }
 
 void widen_f16(const uint16_t * x, int64_t n, float * out) {
@@ -65,23 +66,7 @@ void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
 
 }  // namespace avx512
 
-const KernelTable avx512_kernels = {avx512::token_tile,
-                                    max_output_tiles,
-                                    avx512::input_block,
-                                    avx2::pack_f32<max_token_tile>,
-                                    avx2::pack_i16<max_token_tile>,
-                                    avx512::widen_f16,
-                                    avx512::widen_bf16,
-                                    avx512::widen_q8,
-                                    avx2::widen_q4_0,
-                                    avx2::widen_q4_k,
-                                    avx2::widen_q5_k,
-                                    avx2::widen_q6_k,
-                                    avx512::product_f32,
-                                    avx512::product_i16<avx512::MaddStep>,
-                                    avx2::finish,
-                                    avx2::layer_norm,
-                                    avx2::softmax};
+const KernelTable avx512_kernels = avx512::table();
 
 }  // namespace altclip
 

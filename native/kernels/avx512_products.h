@@ -3,6 +3,10 @@
 
 #include <cstdint>
 
+#include "kernels/avx2_rows.h"
+#include "kernels/avx2_widen.h"
+#include "kernels/avx512_tile.h"
+
 namespace altclip::avx512 {
 
 void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
@@ -11,8 +15,33 @@ void widen_f16(const uint16_t * x, int64_t n, float * out);
 void widen_bf16(const uint16_t * x, int64_t n, float * out);
 void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 
-/// With vpdpwssd, which multiplies and adds in one instruction.
+/// With vpmaddwd and vpaddd, and with vpdpwssd, which multiplies and adds in one instruction.
+void product_i16_madd(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
+                      const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate);
 void product_i16_vnni(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
                       const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate);
+
+/// The table of the foundation; rows of values are the AVX2 table's.
+constexpr KernelTable table() {
+    KernelTable t{};
+    t.token_tile = token_tile;
+    t.output_tiles = max_output_tiles;
+    t.input_block = input_block;
+    t.pack_f32 = avx2::pack_f32<token_tile>;
+    t.pack_i16 = avx2::pack_i16<token_tile>;
+    t.widen_f16 = widen_f16;
+    t.widen_bf16 = widen_bf16;
+    t.widen_q8 = widen_q8;
+    t.widen_q4_0 = avx2::widen_q4_0;
+    t.widen_q4_k = avx2::widen_q4_k;
+    t.widen_q5_k = avx2::widen_q5_k;
+    t.widen_q6_k = avx2::widen_q6_k;
+    t.product_f32 = product_f32;
+    t.product_i16 = product_i16_madd;
+    t.finish = avx2::finish;
+    t.layer_norm = avx2::layer_norm;
+    t.softmax = avx2::softmax;
+    return t;
+}
 
 }  // namespace altclip::avx512

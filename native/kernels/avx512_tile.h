@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "kernels/avx512.h"
 #include "kernels/kernels.h"
 
 namespace altclip::avx512 {

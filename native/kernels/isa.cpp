@@ -12,8 +12,17 @@
 #include <cpuid.h>
 #endif
 #endif
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(__aarch64__) || defined(_M_ARM64)
+#define ALTCLIP_ARM64 1
+#if defined(__linux__)
 #include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#elif defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
+#endif
 #endif
 
 namespace altclip {
@@ -80,16 +89,34 @@ bool present(Isa isa) {
     }
 }
 
-#elif defined(__aarch64__)
+#elif defined(ALTCLIP_ARM64)
+
+#ifdef __APPLE__
+bool has_feature(const char * name) {
+    int value = 0;
+    size_t size = sizeof(value);
+    return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+#endif
 
 bool present(Isa isa) {
     if (isa == Isa::neon) return true;
-#ifdef __linux__
-    constexpr unsigned long dotprod = 1ul << 20, i8mm = 1ul << 13;  // HWCAP_ASIMDDP, HWCAP2_I8MM
-    if (isa == Isa::neon_dotprod) return (getauxval(AT_HWCAP) & dotprod) != 0;
-    if (isa == Isa::neon_i8mm) return (getauxval(AT_HWCAP) & dotprod) != 0 && (getauxval(AT_HWCAP2) & i8mm) != 0;
+#if defined(__linux__)
+    // HWCAP_ASIMDDP and HWCAP2_I8MM of <asm/hwcap.h>, whose older versions lack the second
+    const bool dotprod = (getauxval(AT_HWCAP) & (1ul << 20)) != 0;
+    const bool i8mm = (getauxval(AT_HWCAP2) & (1ul << 13)) != 0;
+#elif defined(__APPLE__)
+    const bool dotprod = has_feature("hw.optional.arm.FEAT_DotProd");
+    const bool i8mm = has_feature("hw.optional.arm.FEAT_I8MM");
+#elif defined(_WIN32)
+    // PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE and PF_ARM_V82_I8MM_INSTRUCTIONS_AVAILABLE, which older SDKs lack
+    const bool dotprod = IsProcessorFeaturePresent(43) != 0;
+    const bool i8mm = IsProcessorFeaturePresent(66) != 0;
+#else
+    const bool dotprod = false, i8mm = false;
 #endif
-    return false;
+    if (isa == Isa::neon_dotprod) return dotprod;
+    return isa == Isa::neon_i8mm && dotprod && i8mm;
 }
 
 #else

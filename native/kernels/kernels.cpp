@@ -12,10 +12,11 @@ const KernelTable & kernel_table(Isa isa) {
         case Isa::avx512: return avx512_kernels;
         case Isa::avx512_vnni: return avx512_vnni_kernels;
         case Isa::avx512_bf16: return avx512_bf16_kernels;
+#elif defined(__aarch64__) || defined(_M_ARM64)
+        case Isa::neon: return neon_kernels;
+        case Isa::neon_dotprod: return neon_dotprod_kernels;
+        case Isa::neon_i8mm: return neon_i8mm_kernels;
 #endif
-        case Isa::neon:
-        case Isa::neon_dotprod:
-        case Isa::neon_i8mm: return scalar_kernels;
         default: fail(ErrorCode::unsupported, "no kernels for ", isa_name(isa), " in this build");
     }
 }

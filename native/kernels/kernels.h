@@ -42,7 +42,7 @@ inline constexpr int64_t q4_0_block_bytes = low_bits_block_bytes(1, 4), q4_k_blo
                          q5_k_block_bytes = low_bits_block_bytes(2, 5), q6_k_block_bytes = low_bits_block_bytes(2, 6);
 
 /// What a product multiplies: activations are packed so, weights widened so.
-enum class Operand { f32, i16, bf16 };
+enum class Operand { f32, i16, bytes, bf16 };
 
 struct KernelTable {
     int64_t token_tile;    // tokens of a product; a divisor of max_token_tile
@@ -52,6 +52,7 @@ struct KernelTable {
     /// Rows x [n_rows][n_in], ld apart, n_rows <= token_tile, to [n_in][token_tile].
     void (*pack_f32)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
     /// The same as integers, two inputs a 32-bit word: [n_in / 2][token_tile]; scales [token_tile]. n_in is even.
+    /// Absent as product_i16 is.
     void (*pack_i16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out, float * scales);
 
     void (*widen_f16)(const uint16_t * x, int64_t n, float * out);   // n is a multiple of 16
@@ -81,6 +82,19 @@ struct KernelTable {
     /// x = exp(scale * (x - max)); returns the sum. x has room for n rounded up to 16, the rest becomes 0.
     float (*softmax)(float * x, int64_t n, float scale);
 
+    // in place of product_i16 where 16-bit integers multiply no faster than f32
+    /// Widened integers [n_pairs][output_tile][2] times output_scales to f32 [2 n_pairs][output_tile].
+    void (*float_i16)(const int16_t * x, int64_t n_pairs, const float * output_scales, float * out) = nullptr;
+
+    // where bytes multiply faster, for q8_0: as those for integers, in an order and a size up to theirs that the three
+    // agree on
+    void (*pack_bytes)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out,
+                       float * scales) = nullptr;
+    void (*widen_bytes)(const uint8_t * blocks, int64_t n_blocks, int16_t * out) = nullptr;
+    void (*product_bytes)(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b,
+                          int64_t next, const float * output_scales, const float * token_scales, float * c, int64_t ldc,
+                          bool accumulate) = nullptr;
+
     // where bf16 weights are multiplied as they are, by activations rounded to bf16 (as PyTorch does), summed in f32
     /// As pack_i16; n_in may be odd, the last pair then ends with 0.
     void (*pack_bf16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) = nullptr;
@@ -100,6 +114,10 @@ extern const KernelTable avx2_kernels;
 extern const KernelTable avx512_kernels;
 extern const KernelTable avx512_vnni_kernels;
 extern const KernelTable avx512_bf16_kernels;
+#elif defined(__aarch64__) || defined(_M_ARM64)
+extern const KernelTable neon_kernels;
+extern const KernelTable neon_dotprod_kernels;
+extern const KernelTable neon_i8mm_kernels;
 #endif
 
 }  // namespace altclip

@@ -16,6 +16,7 @@ struct alignas(64) Scratch {
         float f32[max_input_block * output_tile];
         int16_t i16[max_input_block * output_tile];
     };
+    int16_t integers[max_input_block * output_tile];  // on the way to f32
     float sums[token_block * max_output_tiles * output_tile];
 };
 
@@ -55,9 +56,12 @@ public:
                                              output_tile, w.next, sums, ld, k > 0);
                         break;
                     case Operand::i16:
-                        kernels_.product_i16(n_tile, n_tiles_, n_k, words, static_cast<const int16_t *>(w.data), w.next,
-                                             weight_.scales(tile_), token_scales + row, sums, ld, k > 0);
+                    case Operand::bytes: {
+                        const auto product = operand == Operand::i16 ? kernels_.product_i16 : kernels_.product_bytes;
+                        product(n_tile, n_tiles_, n_k, words, static_cast<const int16_t *>(w.data), w.next,
+                                weight_.scales(tile_), token_scales + row, sums, ld, k > 0);
                         break;
+                    }
                     case Operand::bf16:
                         kernels_.product_bf16(n_tile, n_tiles_, (n_k + 1) / 2, words,
                                               static_cast<const int16_t *>(w.data), w.next, sums, ld, k > 0);
@@ -93,12 +97,22 @@ private:
                         kernels_.widen_bf16(half, n_k * output_tile, scratch_.f32 + t * next);
                     }
                     break;
-                default:
-                    widen_integers()(reinterpret_cast<const uint8_t *>(tile) + k / 32 * weight_.block_bytes(), n_k / 32,
-                                     scratch_.i16 + t * next);
+                default: widen_quantised(reinterpret_cast<const uint8_t *>(tile), t, k, n_k, next);
             }
         }
         return {scratch_.f32, next};
+    }
+
+    /// Inputs [k, k + n_k) of tile t, to integers, to bytes, or by way of integers to f32.
+    void widen_quantised(const uint8_t * data, int64_t t, int64_t k, int64_t n_k, int64_t next) {
+        const uint8_t * blocks = data + k / 32 * static_cast<int64_t>(weight_.block_bytes());
+        switch (operand_of(kernels_, weight_.type())) {
+            case Operand::i16: widen_integers()(blocks, n_k / 32, scratch_.i16 + t * next); break;
+            case Operand::bytes: kernels_.widen_bytes(blocks, n_k / 32, scratch_.i16 + t * next); break;
+            default:
+                widen_integers()(blocks, n_k / 32, scratch_.integers);
+                kernels_.float_i16(scratch_.integers, n_k / 2, weight_.scales(tile_ + t), scratch_.f32 + t * next);
+        }
     }
 
     auto widen_integers() const -> decltype(KernelTable::widen_q8) {
@@ -127,7 +141,8 @@ int64_t n_groups(const KernelTable & kernels, const LinearPart & part) {
 
 int64_t packed_rows_size(const KernelTable & kernels, Operand operand, int64_t n_in, int64_t n_rows) {
     const int64_t n = n_token_tiles(kernels, n_rows) * kernels.token_tile;
-    return n * words_of_row(operand, n_in) + (operand == Operand::i16 ? n : 0);  // integers: then a scale a token
+    return n * words_of_row(operand, n_in) +
+           (operand == Operand::i16 || operand == Operand::bytes ? n : 0);  // integers: then a scale a token
 }
 
 void pack_rows(const KernelTable & kernels, Operand operand, const float * x, int64_t ld, int64_t n_rows, int64_t n_in,
@@ -142,6 +157,7 @@ void pack_rows(const KernelTable & kernels, Operand operand, const float * x, in
         switch (operand) {
             case Operand::f32: kernels.pack_f32(x + row * ld, ld, n, n_in, target); break;
             case Operand::i16: kernels.pack_i16(x + row * ld, ld, n, n_in, words, scales + row); break;
+            case Operand::bytes: kernels.pack_bytes(x + row * ld, ld, n, n_in, words, scales + row); break;
             case Operand::bf16: kernels.pack_bf16(x + row * ld, ld, n, n_in, words); break;
         }
     }

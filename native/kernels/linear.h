@@ -13,10 +13,11 @@
 
 namespace altclip {
 
-/// What a table's products with weights of this type take: integers where they are quantised, bf16 for bf16 where there
-/// is an instruction for it, f32 for all others.
+/// What a table's products with weights of this type take: integers or bytes where they are quantised and bf16 for
+/// bf16, as far as the table has such products; f32 otherwise.
 inline Operand operand_of(const KernelTable & kernels, ggml_type weight) {
-    if (ggml_is_quantized(weight)) return Operand::i16;
+    if (weight == GGML_TYPE_Q8_0 && kernels.product_bytes) return Operand::bytes;
+    if (ggml_is_quantized(weight) && kernels.product_i16) return Operand::i16;
     return weight == GGML_TYPE_BF16 && kernels.product_bf16 ? Operand::bf16 : Operand::f32;
 }
 

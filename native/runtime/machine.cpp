@@ -101,7 +101,9 @@ std::string system_info() {
     for (const auto & [name, present] : features) {
         if (present) text += std::string(" ") + name;
     }
-    return text + ", kernels " + isa_name(best_isa());
+    text += std::string(", kernels ") + isa_name(best_isa()) + " (of";
+    for (const Isa isa : supported_isas()) text += std::string(isa == Isa::scalar ? " " : ", ") + isa_name(isa);
+    return text + ")";
 }
 
 }  // namespace altclip

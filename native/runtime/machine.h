@@ -20,7 +20,8 @@ void check_memory(double n_bytes, const char * what);
 /// Throws unsupported where the CPU or the operating system lacks an instruction set that this build needs.
 void require_cpu();
 
-/// One line: ggml's version, the instruction sets it uses, and that of our kernels. Throws as best_isa.
+/// One line: ggml's version, the instruction sets it uses, and that of our kernels, with those this machine could run.
+/// Throws as best_isa.
 std::string system_info();
 
 }  // namespace altclip

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <random>
 
@@ -228,6 +229,23 @@ TEST("quantised weights become the reference's integers, bit for bit, whatever t
     }
 }
 
+TEST("every half-precision and bf16 number widens as ggml says") {
+    std::vector<uint16_t> bits(1 << 16);
+    for (size_t i = 0; i < bits.size(); ++i) bits[i] = static_cast<uint16_t>(i);
+    std::vector<float> got(bits.size());
+    const auto same = [](float a, float b) { return (std::isnan(a) && std::isnan(b)) || std::memcmp(&a, &b, 4) == 0; };
+    for (const Isa isa : supported_isas()) {
+        kernel_table(isa).widen_f16(bits.data(), 1 << 16, got.data());
+        for (size_t i = 0; i < bits.size(); ++i) {
+            at_most(same(got[i], ggml_fp16_to_fp32(bits[i])) ? 0 : 1, 0, isa, "f16");
+        }
+        kernel_table(isa).widen_bf16(bits.data(), 1 << 16, got.data());
+        for (size_t i = 0; i < bits.size(); ++i) {
+            at_most(same(got[i], ggml_bf16_to_fp32({bits[i]})) ? 0 : 1, 0, isa, "bf16");
+        }
+    }
+}
+
 TEST("integer products with outliers a thousand times the rest keep what 14 bits can") {
     for (const Isa isa : supported_isas()) {
         const Matrix m = make_matrix(GGML_TYPE_Q8_0, 1024, 64);
@@ -241,18 +259,24 @@ TEST("integer products with outliers a thousand times the rest keep what 14 bits
 }
 
 TEST("the largest integers do not overflow") {
+    struct Block {
+        ggml_fp16_t scale;
+        int8_t values[q8_block];
+    };
+    constexpr int64_t n_in = 1024, n_out = 2 * output_tile, n_rows = max_token_tile;
     for (const Isa isa : supported_isas()) {
-        const KernelTable & kernels = kernel_table(isa);
-        const int64_t n_tokens = kernels.token_tile, n_tiles = kernels.output_tiles, ldc = n_tiles * output_tile;
-        const std::vector<int32_t> a(static_cast<size_t>(512 * n_tokens), activation_max * 0x10001);
-        alignas(64) static int16_t b[1024 * output_tile * max_output_tiles];
-        std::fill(std::begin(b), std::end(b), static_cast<int16_t>(weight_max));
-        const std::vector<float> ones(static_cast<size_t>(std::max(n_tokens, ldc)), 1.0f);
-        std::vector<float> c(static_cast<size_t>(n_tokens * ldc));
-        kernels.product_i16(n_tokens, n_tiles, 1024, a.data(), b, 1024 * output_tile, ones.data(), ones.data(),
-                            c.data(), ldc, false);
-        const double expected = 1024.0 * activation_max * weight_max;
-        for (const float value : c) at_most(std::fabs(value / expected - 1), 1e-6, isa, "largest sum");
+        for (const int8_t weight : {127, -127}) {
+            Block block{ggml_fp32_to_fp16(1.0f), {}};
+            std::fill(std::begin(block.values), std::end(block.values), weight);
+            const std::vector<Block> blocks(static_cast<size_t>(n_in / q8_block * n_out), block);
+            Matrix m{GGML_TYPE_Q8_0, n_in, n_out, std::vector<std::byte>(blocks.size() * sizeof(Block)), {}};
+            std::memcpy(m.rows.data(), blocks.data(), m.rows.size());
+            const std::vector<float> x(static_cast<size_t>(n_in * n_rows), 3.0f), none(n_out * n_rows);
+            const double expected = 3.0 * weight * n_in;
+            for (const float value : run_product(isa, m, x, n_rows, {}, none, none)) {
+                at_most(std::fabs(value / expected - 1), 1e-3, isa, "largest sum");
+            }
+        }
     }
 }
 

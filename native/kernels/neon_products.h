@@ -1,0 +1,36 @@
+// The NEON table, which those with more instructions build on. See kernels.h.
+#pragma once
+
+#include "kernels/kernels.h"
+#include "kernels/neon_rows.h"
+#include "kernels/neon_widen.h"
+
+namespace altclip::neon {
+
+inline constexpr int64_t input_block = 512;  // 32 kB of widened f32
+
+void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
+                 int64_t next, float * c, int64_t ldc, bool accumulate);
+
+constexpr KernelTable table() {
+    KernelTable t{};
+    t.token_tile = token_tile;
+    t.output_tiles = 1;
+    t.input_block = input_block;
+    t.pack_f32 = pack_f32;
+    t.widen_f16 = widen_f16;
+    t.widen_bf16 = widen_bf16;
+    t.widen_q8 = widen_q8;
+    t.widen_q4_0 = widen_q4_0;
+    t.widen_q4_k = widen_q4_k;
+    t.widen_q5_k = widen_q5_k;
+    t.widen_q6_k = widen_q6_k;
+    t.product_f32 = product_f32;
+    t.float_i16 = float_i16;
+    t.finish = finish;
+    t.layer_norm = layer_norm;
+    t.softmax = softmax;
+    return t;
+}
+
+}  // namespace altclip::neon

@@ -157,7 +157,7 @@ private:
         // the last element touched must be in the storage; step by step, so that nothing overflows
         bool inside = n && *n <= n_stored && offset >= 0 && offset <= n_stored - (*n > 0 ? 1 : 0);
         int64_t left = inside ? n_stored - 1 - offset : 0;
-        Layout layout{entry, offset * storage->n_bytes, storage->n_bytes, strides, true};
+        Layout layout{entry, 0, storage->n_bytes, strides, true};
         int64_t dense = 1;
         for (size_t d = shape.size(); inside && *n > 0 && d-- > 0;) {
             if (shape[d] > 1) {
@@ -171,6 +171,7 @@ private:
             broken("'", name, "' of shape ", shape_text(shape), " with strides ", shape_text(strides), " at element ",
                    offset, " lies outside its storage of ", n_stored, " elements");
         }
+        layout.begin = offset * storage->n_bytes;
         constexpr uint64_t max_waste = uint64_t{64} << 20;
         if (entry->deflated && entry->size - static_cast<uint64_t>(*n * storage->n_bytes) > max_waste &&
             *n < n_stored / 2) {

@@ -66,7 +66,7 @@ void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
 
 }  // namespace avx512
 
-const KernelTable avx512_kernels = avx512::table();
+constexpr KernelTable avx512_kernels = avx512::table();
 
 }  // namespace altclip
 

@@ -8,25 +8,18 @@
 // take turns; times are medians.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { median } from './figures.mjs';
+import { enlarged, photo } from './photo.mjs';
 
 const require = createRequire(import.meta.url);
 const sharp = require('sharp');
 const { AltCLIPModel, CLIPImageProcessor } = require('../dist/index.js');
 
 const [model_id = 'demo', ...files] = process.argv.slice(2);
-const photo = fileURLToPath(new URL('../test/fixtures/inputs/photos/china.jpg', import.meta.url));
-
-async function enlarged(width, height) {
-  const data = await sharp(photo).resize(width, height, { fit: 'fill' }).raw().toBuffer();
-  for (let i = 0, x = 1; i < data.length; ++i) {
-    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    data[i] = Math.min(255, Math.max(0, data[i] + (x >>> 29) - 4));
-  }
-  return sharp(data, { raw: { width, height, channels: 3 } })
+const enlargedJpeg = async (width, height) =>
+  sharp(await enlarged(width, height), { raw: { width, height, channels: 3 } })
     .jpeg({ quality: 90 })
     .toBuffer();
-}
 
 function tiled(width, height) {
   const blank = sharp({ create: { width, height, channels: 3, background: '#000' } });
@@ -39,14 +32,13 @@ function tiled(width, height) {
 const photos = files.length
   ? files.map((file) => [file, readFileSync(file)])
   : [
-      ['enlarged, 12 megapixels', await enlarged(4000, 3000)],
-      ['enlarged, 48 megapixels', await enlarged(8000, 6000)],
+      ['enlarged, 12 megapixels', await enlargedJpeg(4000, 3000)],
+      ['enlarged, 48 megapixels', await enlargedJpeg(8000, 6000)],
       ['tiled, 12 megapixels', await tiled(4000, 3000)],
     ];
 const model = await AltCLIPModel.from_pretrained(model_id);
 const side = model.config.vision_config.image_size;
 const processor = new CLIPImageProcessor({ size: side, crop_size: side });
-const median = (times) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)];
 
 const rows = [];
 for (const [name, bytes] of photos) {

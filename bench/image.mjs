@@ -12,15 +12,14 @@ import { createRequire } from 'node:module';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { rounded } from './figures.mjs';
+import { enlarged } from './photo.mjs';
 
 const require = createRequire(import.meta.url);
 const sharp = require('sharp');
 const { CLIPImageProcessor, RawImage } = require('../dist/index.js');
 
-const photo = fileURLToPath(new URL('../test/fixtures/inputs/photos/china.jpg', import.meta.url));
 const [width, height] = [4000, 3000];
 const side = 224;
 
@@ -29,16 +28,6 @@ const timed = async (run) => {
   await run();
   return performance.now() - start;
 };
-
-/** A real photo enlarged, with sensor noise: RGB. */
-async function photoPixels() {
-  const data = await sharp(photo).resize(width, height, { fit: 'fill' }).raw().toBuffer();
-  for (let i = 0, x = 1; i < data.length; ++i) {
-    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    data[i] = Math.min(255, Math.max(0, data[i] + (x >>> 29) - 4));
-  }
-  return data;
-}
 
 const pillow = `
 import sys, time
@@ -85,7 +74,7 @@ const { values: options } = parseArgs({
 });
 const repeat = Number(options.repeat);
 sharp.concurrency(1);
-const data = await photoPixels();
+const data = await enlarged(width, height);
 const image = new RawImage(data, width, height, 3);
 const processor = new CLIPImageProcessor();
 const { native } = require('../dist/native.js');

@@ -1,12 +1,13 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import sharp, { type Sharp } from 'sharp';
-import { AltCLIPError, fromNative, invalid } from './errors';
+import { fromNative, invalid } from './errors';
 import { type ImageInput, openAsOpened, pixelsOfImageData, pixelsOfTensor } from './image_open';
 import { type ResizeSize, resizeSize } from './image_options';
 import { checkPixels, checkSide, grayOf, type Pixels, rgbOf } from './image_pixels';
 import { type ResampleName, resampleNumber } from './image_resample';
 import { native } from './native';
+import { replaceFile } from './saved_files';
 import type { Tensor } from './tensor';
 
 export type { ImageDataLike, ImageInput } from './image_open';
@@ -165,15 +166,10 @@ export class RawImage {
    * @throws IO where that cannot be done or the extension names no format that sharp writes.
    */
   async save(file: string): Promise<void> {
-    const temporary = `${file}.${process.pid}.tmp`;
-    try {
+    await replaceFile(file, async (temporary) => {
       const format = path.extname(file).slice(1).toLowerCase() as Parameters<Sharp['toFormat']>[0];
       await writeFile(temporary, await this.toSharp().toFormat(format).toBuffer());
-      await rename(temporary, file);
-    } catch (cause) {
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw new AltCLIPError('IO', `${file}: cannot be written: ${(cause as Error).message}`, { cause });
-    }
+    });
   }
 }
 

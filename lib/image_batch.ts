@@ -59,7 +59,7 @@ export class ImageBatch {
 }
 
 /** Rows of values as columns, into `target` from `offset` on. */
-function transpose(
+export function transpose(
   values: Float32Array | Uint8Array,
   rows: number,
   target: Float32Array | Uint8Array,

@@ -41,7 +41,7 @@ export async function download(
   const silence = after(limits.silence, 'no answer for');
   const total = after(limits.total, 'not complete after');
   try {
-    const response = await follow(url, limits.redirects, stop.signal);
+    const response = await follow(url, limits.redirects, stop.signal, () => silence.refresh());
     if (!response.ok) throw new Error(`the server answered ${response.status} ${response.statusText}`.trimEnd());
     return {
       bytes: await bodyOf(response, limits.bytes, () => silence.refresh()),
@@ -59,10 +59,11 @@ export async function download(
   }
 }
 
-async function follow(url: string, limit: number, signal: AbortSignal): Promise<Response> {
+async function follow(url: string, limit: number, signal: AbortSignal, onAnswer: () => void): Promise<Response> {
   let at = new URL(url);
   for (let redirects = 0; ; redirects++) {
     const response = await fetch(at, { signal, redirect: 'manual' });
+    onAnswer();
     const location = response.headers.get('location');
     if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return response;
     await response.body?.cancel();

@@ -2,8 +2,8 @@
 const binary: readonly [start: RegExp, what: string][] = [
   [/^424d/, 'BMP'],
   [/^00000100/, 'an icon (ICO)'],
-  [/^.{8}66747970(686569|686576|6d6966|6d7366)/, 'HEIC'],
-  [/^.{8}66747970/, 'a video'],
+  [/^.{8}66747970(?!.*617669(66|73))(686569|686576|6d6966|6d7366)/, 'HEIC'],
+  [/^.{8}66747970(?!.*617669(66|73))/, 'a video'],
   [/^(ff0a|0000000c4a584c20)/, 'JPEG XL'],
   [/^0000000c6a502020/, 'JPEG 2000'],
   [/^38425053/, 'a Photoshop file'],
@@ -16,10 +16,10 @@ const binary: readonly [start: RegExp, what: string][] = [
 /** The same for texts. */
 const texts: readonly [start: RegExp, what: string][] = [
   [/^\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<(!doctype html|html|head|body)\b/is, 'an HTML page'],
-  [/^\s*<\?xml/, 'an XML document'],
+  [/^\s*<\?xml(?!.*<svg\b)/is, 'an XML document'],
   [/^\s*[{[]\s*["{[\]}\d]/, 'JSON'],
   [/^version https:\/\/git-lfs/, 'a Git LFS pointer, not the file it stands for'],
-  [/^[\t\n\r\x20-\x7e]*$/, 'text'],
+  [/^(?!.*<svg\b)[\t\n\r\x20-\x7e]*$/is, 'text'],
 ];
 
 /** What bytes that do not decode seem to be instead, by their beginning: for errors. */

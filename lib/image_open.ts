@@ -1,6 +1,7 @@
 import type { Sharp } from 'sharp';
 import { throwIfAborted } from './abort';
 import { invalid } from './errors';
+import { transpose } from './image_batch';
 import { type Decoded, type DecodeOptions, decodeAsFile, decodeAsOpened, isSharp, pixelsOfSharp } from './image_decode';
 import type { DataFormat } from './image_options';
 import { checkPixels, type Pixels, rgbOnWhite } from './image_pixels';
@@ -32,7 +33,7 @@ export interface OpenOptions extends DecodeOptions {
   signal?: AbortSignal | undefined;
   /** Seconds that a download may take. */
   timeout?: number | undefined;
-  /** Order of a tensor's dimensions; default: the one where channels come out, channels first if both. */
+  /** Order of a tensor's dimensions; default: the one where 1 or 3 channels come out, else 2 or 4; channels first if both. */
   order?: DataFormat | undefined;
 }
 
@@ -92,15 +93,17 @@ export function pixelsOfTensor({ type, data, dims }: Tensor, order: DataFormat |
     invalid(`${where}: got ${type} [${dims.join(', ')}], expected uint8 of 3 dimensions`);
   }
   const [a, b, c] = dims as [number, number, number];
-  const isChannels = (size: number): boolean => size >= 1 && size <= 4;
+  // as transformers infers it; where neither is 1 or 3, with alpha
+  const counts = [1, 3].some((count) => count === a || count === c) ? [1, 3] : [2, 4];
+  const isChannels = (size: number): boolean => counts.includes(size);
   const bytes = data as Uint8Array;
   if ((order ?? (isChannels(a) || !isChannels(c) ? 'channels_first' : 'channels_last')) === 'channels_last') {
     checkPixels(where, bytes, b, a, c);
     return { data: bytes.slice(), width: b, height: a, channels: c as Pixels['channels'] };
   }
   checkPixels(where, bytes, c, b, a);
-  const plane = b * c;
-  const interleaved = Uint8Array.from(bytes, (_, i) => bytes[(i % a) * plane + Math.floor(i / a)] as number);
+  const interleaved = new Uint8Array(bytes.length);
+  transpose(bytes, a, interleaved, 0);
   return { data: interleaved, width: c, height: b, channels: a as Pixels['channels'] };
 }
 

@@ -1,6 +1,7 @@
 import type { AltCLIPConfig } from './configuration';
 import { AltCLIPError, invalid } from './errors';
 import type { ImageInput } from './image';
+import { clipSettings, settingsOf } from './image_options';
 import { CLIPImageProcessor, type ImageProcessorOptions } from './image_processing';
 import { loadPreprocessorConfig } from './loading';
 import {
@@ -158,12 +159,15 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
     checkStream(images, batch_size, 'images');
     checkCount(decode_ahead, 'decode_ahead');
     checkOnError(on_error);
-    new CLIPImageProcessor(imageOptions); // a wrong option is the caller's mistake, not every image's
+    // a wrong option is the caller's mistake, not every image's
+    const unknown = Object.keys(settingsOf(clipSettings, imageOptions).others);
+    if (unknown.length > 0) invalid(`encode_images: unknown option ${unknown.join(', ')}`);
     return encodeInBatches(images, {
       batchSize: batch_size,
       ahead: decode_ahead,
       onError: on_error,
       signal,
+      begin: () => this.ownImageProcessor(),
       prepare: async (image, stop) =>
         (await this.ownImageProcessor()).preprocess(image, { ...imageOptions, signal: stop }),
       encode: (batch, stop) => {

@@ -23,7 +23,11 @@ export async function saveFile(
   write: (temporary: string) => Promise<unknown>,
 ): Promise<void> {
   await makeFolder(folder);
-  const file = path.join(folder, name);
+  await replaceFile(path.join(folder, name), write);
+}
+
+/** As {@link saveFile}, in a folder that is there. */
+export async function replaceFile(file: string, write: (temporary: string) => Promise<unknown>): Promise<void> {
   const temporary = `${file}.${randomUUID()}.tmp`;
   try {
     await write(temporary);

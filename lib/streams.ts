@@ -22,6 +22,8 @@ export interface StreamPlan<Item, Prepared> {
   onError: OnError<Item>;
   /** Makes an item ready for the tower; a few run at once. */
   prepare: (item: Item, stop: AbortSignal) => Promise<Prepared>;
+  /** What has to be there before any item; its failure ends the stream whatever onError says. */
+  begin?: () => Promise<unknown>;
   /** Features [n, dim] of up to batchSize items. */
   encode: (batch: Prepared[], stop: AbortSignal) => Promise<Tensor<'float32'>>;
 }
@@ -38,13 +40,14 @@ const maxPreparing = 4;
  */
 export async function* encodeInBatches<Item, Prepared>(
   source: Iterable<Item> | AsyncIterable<Item>,
-  { batchSize, ahead, signal, onError, prepare, encode }: StreamPlan<Item, Prepared>,
+  { batchSize, ahead, signal, onError, begin, prepare, encode }: StreamPlan<Item, Prepared>,
 ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
   const stop = new AbortController();
   signal?.addEventListener('abort', () => stop.abort(signal.reason), { once: true, signal: stop.signal });
   const items = preparedInOrder(source, ahead, stop.signal, prepare);
   try {
     throwIfAborted(signal);
+    if (begin) await untilAborted(begin(), signal);
     for (let done = false; !done; ) {
       const batch: Prepared[] = [];
       let failure: { error: unknown } | undefined;

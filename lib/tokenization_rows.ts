@@ -96,20 +96,20 @@ function pairLengths(text: number, pair: number, room: number, options: Resolved
   return first ? [target - excess, pair] : [text, target - excess];
 }
 
-/** Every part of a text comes with every part of its pair: what two long ones make of it must fit into memory. */
+/** Parts overlap, and each comes with every part of the pair: what long texts make of it must fit into memory. */
 const mostTokens = 1 << 24;
 
 /** What is kept and what was cut, each part with each, in the order of the tokenizers library. */
 function overflowing(texts: Tokens[], pairs: Tokens[] | undefined): TextAndPair[] {
   const [text, ...cutTexts] = texts as [Tokens, ...Tokens[]];
-  if (!pairs) return texts.map((part) => [part, undefined]);
-  const total = texts.length * sum(pairs.map(sizeOf)) + pairs.length * sum(texts.map(sizeOf));
+  const total = texts.length * sum((pairs ?? []).map(sizeOf)) + (pairs?.length ?? 1) * sum(texts.map(sizeOf));
   if (total > mostTokens) {
     invalid(
-      `return_overflowing_tokens: ${texts.length} parts of text by ${pairs.length} of text_pair make ${total} tokens, ` +
-        `expected at most ${mostTokens}; raise max_length`,
+      `return_overflowing_tokens: ${texts.length} parts of text by ${pairs?.length ?? 1} of text_pair make ${total} ` +
+        `tokens, expected at most ${mostTokens}; raise max_length or lower stride`,
     );
   }
+  if (!pairs) return texts.map((part) => [part, undefined]);
   const [pair, ...cutPairs] = pairs as [Tokens, ...Tokens[]];
   const withEach = (part: Tokens): TextAndPair[] => pairs.map((other) => [part, other]);
   return [[text, pair], ...cutTexts.flatMap(withEach), ...cutPairs.map((other): TextAndPair => [text, other])];

@@ -264,6 +264,7 @@ describe('RawImage', () => {
     const file = path.join(folder, 'gradient.png');
     await gradient.save(file);
     expect((await RawImage.read(file)).data).toEqual(Buffer.from(gradient.data));
+    await Promise.all([gradient, gradient, gradient].map((image) => image.save(file)));
     const raw = await gradient.to_sharp().raw().toBuffer();
     expect([...raw]).toEqual([...gradient.data]);
     const unknown = path.join(folder, 'gradient.xyz');

@@ -28,6 +28,8 @@ describe('downloads', () => {
       else if (url === '/loop') redirect('/loop');
       else if (url === '/file') redirect('file:///etc/passwd');
       else if (url === '/nowhere') redirect('http://[');
+      else if (url === '/slow') setTimeout(redirect, 60, '/slower');
+      else if (url === '/slower') setTimeout(redirect, 60, '/cat.png');
       else if (url === '/page') response.writeHead(200, { 'content-type': 'image/jpeg' }).end(page);
       else if (url === '/drip') {
         const drip = setInterval(() => response.write('x'), 20);
@@ -67,6 +69,11 @@ describe('downloads', () => {
     }
   });
 
+  it('may take their time at each redirect', async () => {
+    const patient = { ...downloadLimits, silence: 100 };
+    expect((await download(`${address}/slow`, undefined, patient)).bytes).toEqual(cat);
+  });
+
   it('end at a size that no header announced', async () => {
     const small = { ...downloadLimits, bytes: 1 << 20 };
     await expect(download(`${address}/drip`, undefined, { ...small, bytes: 5 })).rejects.toThrow(/is larger than/);
@@ -104,6 +111,17 @@ describe('what is no picture', () => {
   });
 });
 
+it.each([
+  ['<svg xmlns="http://www.w3.org/2000/svg" width="60000" height="60000"/>', /limit of 268402689 pixels/],
+  ['<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><g></svg>', /(?!.*looks like)/],
+  ['\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf', /^(?!.*looks like)/],
+  ['\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf', /^(?!.*looks like)/],
+])('a damaged picture of a format that is read keeps its own reason: %j', async (bytes, reason) => {
+  const { message } = await RawImage.read(Buffer.from(bytes, 'latin1')).catch((error) => error);
+  expect(message).toMatch(reason);
+  expect(message).not.toContain('looks like');
+});
+
 describe('pixels in memory', () => {
   const plain = new CLIPImageProcessor({
     do_resize: false,
@@ -125,9 +143,10 @@ describe('pixels in memory', () => {
   it('come as tensors of either order', async () => {
     const planes = new Tensor('uint8', Uint8Array.of(1, 4, 2, 5, 3, 6), [3, 1, 2]);
     const rows = new Tensor('uint8', rgb, [1, 2, 3]);
-    for (const tensor of [planes, rows.reshape([2, 1, 3])]) {
-      expect([...(await RawImage.read(tensor)).data].sort()).toEqual([...rgb]);
-    }
+    expect(await RawImage.read(planes)).toEqual(new RawImage(rgb, 2, 1, 3));
+    expect(await RawImage.read(rows.reshape([2, 1, 3]))).toEqual(new RawImage(rgb, 1, 2, 3));
+    // either could be the channels: first, as transformers' infer_channel_dimension_format says
+    expect(await RawImage.read(rows)).toEqual(new RawImage(rgb, 3, 2, 1));
     expect([...(await plain(rows, { input_data_format: 'channels_last' })).pixel_values.data]).toEqual([
       ...planes.data,
     ]);
@@ -258,6 +277,8 @@ describe('options of transformers', () => {
     expect(value?.tolist()).toEqual((await model.get_image_features(inputs)).normalize().at(0).tolist());
     expect(() => model.encode_images([china], { on_error: 'skip', size: -1 })).toThrow(/size\.shortest_edge: got -1/);
     expect(() => model.encode_images([china], { fast_decode: 1 as never })).toThrow(/fast_decode: got 1/);
+    const misspelt = { on_error: 'skip', bacth_size: 4 } as const;
+    expect(() => model.encode_images([china], misspelt)).toThrow(/encode_images: unknown option bacth_size/);
     await model.dispose();
   });
 });

@@ -209,6 +209,12 @@ describe('encodeInBatches', () => {
     await expect(rows.next()).rejects.toThrow('the source broke');
   });
 
+  it('ends where what all items need cannot be had, whatever on_error says', async () => {
+    const begin = () => Promise.reject(new Error('no preprocessing'));
+    const rows = encodeInBatches([1, 2], { ...counting(), begin, onError: 'skip' });
+    await expect(rows.next()).rejects.toThrow('no preprocessing');
+  });
+
   it('is empty for an empty source', async () => {
     expect(await encodeInBatches([], counting()).next()).toEqual({ done: true, value: undefined });
   });

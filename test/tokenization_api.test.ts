@@ -106,6 +106,12 @@ describe('XLMRobertaTokenizer', () => {
       { text_pair: 'a '.repeat(10_000), truncation: true, max_length: 6, return_overflowing_tokens: true },
       /^return_overflowing_tokens: 10000 parts of text by 10000/,
     ],
+    [
+      'an overflow of parts that share nearly all',
+      'a '.repeat(100_000),
+      { truncation: true, max_length: 514, stride: 511, return_overflowing_tokens: true },
+      /^return_overflowing_tokens: \d+ parts .*lower stride/,
+    ],
   ])('refuses %s', (_, text, options, message) => {
     expect(() => tokenizer(text as TextInput, options as TokenizerOptions)).toThrow(
       error('INVALID_ARGUMENT', message) as Error,

@@ -1,4 +1,4 @@
-// altclip behind the line protocol of ../peer.mjs. ALTCLIP_KERNELS=ggml makes it the peer "stock ggml operators".
+// altclip behind the line protocol of ../peers.mjs. ALTCLIP_KERNELS=ggml makes it the peer "stock ggml operators".
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { floats, integers, serve } from './serve.mjs';

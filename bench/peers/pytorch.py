@@ -1,4 +1,4 @@
-"""PyTorch + transformers behind the line protocol of ../peer.mjs."""
+"""PyTorch + transformers behind the line protocol of ../peers.mjs."""
 
 import io
 import json

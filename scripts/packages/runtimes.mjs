@@ -14,22 +14,16 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 const system = thisPlatform();
 
+// the build for processors without AVX2 runs on all
+const bun = `@oven/bun-${system.replace('arm64', 'aarch64')}${system.endsWith('x64') ? '-baseline' : ''}`;
+const deno = `@deno/${system}${process.platform === 'linux' ? '-glibc' : ''}`;
+
 const RUNTIMES = {
   'node-20': [`node-${system}@20`, `node-${system}/bin/node`],
   'node-22': [`node-${system}@22`, `node-${system}/bin/node`],
   'node-24': [`node-${system}@24`, `node-${system}/bin/node`],
-  // the build for processors without AVX2 runs on all
-  bun: [
-    `@oven/bun-${system}${system.endsWith('x64') ? '-baseline' : ''}@1.4.5`,
-    `@oven/bun-${system}-baseline/bin/bun`,
-  ],
-  deno: [
-    `@deno/${system}-glibc@2.9.6`,
-    `@deno/${system}-glibc/deno`,
-    'run',
-    '--allow-all',
-    '--node-modules-dir=manual',
-  ],
+  bun: [`${bun}@1.4.5`, `${bun}/bin/bun`],
+  deno: [`${deno}@2.9.6`, `${deno}/deno`, 'run', '--allow-all', '--node-modules-dir=manual'],
 };
 const BUNDLERS = ['esbuild@0.28.2', 'vite@8.3.8', 'webpack@5.112.2', 'node-loader@2.1.0'];
 

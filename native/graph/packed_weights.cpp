@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -50,21 +51,27 @@ PackedWeights::PackedWeights(const Model & model, int n_threads, const AbortFlag
         }
     }
 
+    const auto run = [&](const PackJob & job) {
+        job.target->pack(job.source->data, job.first, job.last);
+        const auto * rows = static_cast<const uint8_t *>(job.source->data);
+        const size_t tile = 16 * job.source->nb[1];
+        model.file->forget(rows + static_cast<size_t>(job.first) * tile,
+                           std::min(rows + static_cast<size_t>(job.last) * tile, rows + ggml_nbytes(job.source)));
+    };
     std::atomic<size_t> next{0};
+    std::atomic<bool> no_memory{false};  // an exception must not leave a thread
     const auto work = [&] {
-        for (size_t i = next++; i < jobs.size() && !abort.aborted(); i = next++) {
-            const PackJob & job = jobs[i];
-            job.target->pack(job.source->data, job.first, job.last);
-            const auto * rows = static_cast<const uint8_t *>(job.source->data);
-            const size_t tile = 16 * job.source->nb[1];
-            model.file->forget(rows + static_cast<size_t>(job.first) * tile,
-                               std::min(rows + static_cast<size_t>(job.last) * tile, rows + ggml_nbytes(job.source)));
+        try {
+            for (size_t i = next++; i < jobs.size() && !abort.aborted() && !no_memory; i = next++) run(jobs[i]);
+        } catch (const std::bad_alloc &) {
+            no_memory = true;
         }
     };
     std::vector<std::thread> helpers;
     for (int i = 1; i < n_threads; ++i) helpers.emplace_back(work);
     work();
     for (std::thread & helper : helpers) helper.join();
+    if (no_memory) throw std::bad_alloc();
     abort.throw_if_aborted();
 }
 

@@ -83,7 +83,8 @@ struct KernelTable {
     float (*softmax)(float * x, int64_t n, float scale);
 
     // in place of product_i16 where 16-bit integers multiply no faster than f32
-    /// Widened integers [n_pairs][output_tile][2] times output_scales to f32 [2 n_pairs][output_tile].
+    /// Widened integers [n_pairs][output_tile][2] times output_scales to f32 [2 n_pairs][output_tile]. Tables that
+    /// have it keep output_tiles * input_block <= 512: both forms of a block lie side by side.
     void (*float_i16)(const int16_t * x, int64_t n_pairs, const float * output_scales, float * out) = nullptr;
 
     // where bytes multiply faster, for q8_0: as those for integers, in an order and a size up to theirs that the three

@@ -14,11 +14,11 @@ static_assert(token_block % max_token_tile == 0, "whole tiles");
 struct alignas(64) Scratch {
     union {
         float f32[max_input_block * output_tile];
-        int16_t i16[max_input_block * output_tile];
+        int16_t i16[2 * max_input_block * output_tile];  // the upper half: integers on the way to f32 in the lower
     };
-    int16_t integers[max_input_block * output_tile];  // on the way to f32
     float sums[token_block * max_output_tiles * output_tile];
 };
+static_assert(sizeof(Scratch) <= 104 * 1024, "on the stack, of which a thread of musl has 128 KB");
 
 int64_t n_token_tiles(const KernelTable & kernels, int64_t n_rows) {
     return (n_rows + kernels.token_tile - 1) / kernels.token_tile;
@@ -110,8 +110,9 @@ private:
             case Operand::i16: widen_integers()(blocks, n_k / 32, scratch_.i16 + t * next); break;
             case Operand::bytes: kernels_.widen_bytes(blocks, n_k / 32, scratch_.i16 + t * next); break;
             default:
-                widen_integers()(blocks, n_k / 32, scratch_.integers);
-                kernels_.float_i16(scratch_.integers, n_k / 2, weight_.scales(tile_ + t), scratch_.f32 + t * next);
+                widen_integers()(blocks, n_k / 32, scratch_.i16 + max_input_block * output_tile);
+                kernels_.float_i16(scratch_.i16 + max_input_block * output_tile, n_k / 2, weight_.scales(tile_ + t),
+                                   scratch_.f32 + t * next);
         }
     }
 

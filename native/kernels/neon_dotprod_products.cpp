@@ -58,7 +58,7 @@ struct DotStep {
 
 }  // namespace neon
 
-const KernelTable neon_dotprod_kernels = [] {
+constexpr KernelTable neon_dotprod_kernels = [] {
     KernelTable table = neon::table();
     table.pack_bytes = neon::pack_bytes<neon::DotStep>;
     table.widen_bytes = neon::widen_bytes<neon::DotStep>;

@@ -59,7 +59,7 @@ struct MatrixStep {
 
 }  // namespace neon
 
-const KernelTable neon_i8mm_kernels = [] {
+constexpr KernelTable neon_i8mm_kernels = [] {
     KernelTable table = neon::table();
     table.pack_bytes = neon::pack_bytes<neon::MatrixStep>;
     table.widen_bytes = neon::widen_bytes<neon::MatrixStep>;

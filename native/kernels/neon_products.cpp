@@ -63,7 +63,7 @@ void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a
 
 }  // namespace neon
 
-const KernelTable neon_kernels = neon::table();
+constexpr KernelTable neon_kernels = neon::table();
 
 }  // namespace altclip
 

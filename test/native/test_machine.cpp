@@ -9,6 +9,7 @@
 #include "check.h"
 #include "runtime/cpu_quota.h"
 #include "runtime/machine.h"
+#include "test_convert_support.h"
 
 using namespace altclip;
 
@@ -19,21 +20,17 @@ using Files = std::vector<std::pair<std::string, std::string>>;
 /// A root folder with the given files, gone at the end of the test.
 class FakeRoot {
 public:
-    explicit FakeRoot(const Files & files)
-        : folder_(std::filesystem::temp_directory_path() / ("altclip_test_machine_" + std::to_string(n_made_++))) {
-        std::filesystem::remove_all(folder_);
+    explicit FakeRoot(const Files & files) {
         for (const auto & [name, content] : files) {
-            const std::filesystem::path file = folder_ / name;
+            const std::filesystem::path file = std::filesystem::u8path(folder_.file(name));
             std::filesystem::create_directories(file.parent_path());
             std::ofstream(file) << content;
         }
     }
-    ~FakeRoot() { std::filesystem::remove_all(folder_); }
-    std::string path() const { return folder_.string(); }
+    std::string path() const { return folder_.path(); }
 
 private:
-    static inline int n_made_ = 0;
-    const std::filesystem::path folder_;
+    const support::TemporaryFolder folder_;
 };
 
 double quota(const FakeRoot & root) {

@@ -23,11 +23,6 @@ export interface ImageDataLike {
  */
 export type ImageInput = string | URL | Uint8Array | ArrayBuffer | Blob | ImageDataLike | Sharp | Tensor;
 
-/** Pixels, and whether nobody else has them, so that they need not be copied to be safe. */
-export interface Opened extends Decoded {
-  owned: boolean;
-}
-
 /** How an image is opened. */
 export interface OpenOptions extends DecodeOptions {
   signal?: AbortSignal | undefined;
@@ -53,16 +48,15 @@ export async function openAsOpened(input: ImageInput, options: OpenOptions): Pro
  * @param convert false: pixels in memory that are not RGB are an error rather than converted.
  * @throws as {@link openAsOpened}.
  */
-export async function openAsRgb(input: ImageInput, convert: boolean, options: OpenOptions): Promise<Opened> {
+export async function openAsRgb(input: ImageInput, convert: boolean, options: OpenOptions): Promise<Decoded> {
   throwIfAborted(options.signal);
   const pixels = await pixelsInMemory(input, options.order);
-  if (!pixels) return { ...(await decodedBy(decodeAsFile, input, options)), owned: true };
+  if (!pixels) return decodedBy(decodeAsFile, input, options);
   const { channels, width, height } = pixels;
   if (!convert && channels !== 3) {
     invalid(`image: got ${channels} channels, expected 3 (RGB) as do_convert_rgb is off`);
   }
-  const rgb = rgbOnWhite(pixels);
-  return { pixels: rgb, full: { width, height }, owned: rgb !== pixels || !isImageData(input) };
+  return { pixels: rgbOnWhite(pixels), full: { width, height } };
 }
 
 /** Pixels of what is decoded already, or decodes itself; undefined for anything else. */

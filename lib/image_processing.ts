@@ -109,7 +109,7 @@ export class CLIPImageProcessor extends Callable<
     const order = dataFormat(input_data_format, 'input_data_format');
     const shrinkFor = settings.fast_decode && settings.do_resize ? settings.size : undefined;
     await forEachLimited(list, maxConcurrent, signal, async (image, index, stop) => {
-      const { pixels, full, owned } = await openAsRgb(image, settings.do_convert_rgb, {
+      const { pixels, full } = await openAsRgb(image, settings.do_convert_rgb, {
         signal: stop,
         order,
         shrinkFor,
@@ -120,7 +120,7 @@ export class CLIPImageProcessor extends Callable<
       const plan = nativeOptions(full, settings);
       const size = plan.crop ?? plan.resize ?? full;
       batch.reserve(index, size);
-      batch.set(index, await fromNative(native.preprocessImage(data, width, height, { ...plan, owned })));
+      batch.set(index, await fromNative(native.preprocessImage(data, width, height, plan)));
     });
     return { pixel_values: batch.tensor() };
   }

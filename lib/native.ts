@@ -177,8 +177,6 @@ export interface NativePreprocessOptions {
   rescaleFactor?: number | undefined;
   mean?: number[] | undefined;
   std?: number[] | undefined;
-  /** Nobody else can change or detach the bytes: they are read in place, else copied first. */
-  owned?: boolean;
 }
 
 export interface NativeConvertOptions {

@@ -8,8 +8,8 @@ const root = path.resolve(__dirname, '..');
 
 const prelude = `
   const { once } = require('node:events');
-  const { Worker, isMainThread, parentPort } = require('node:worker_threads');
-  const { AltCLIPModel, pipeline } = require(${JSON.stringify(path.join(root, 'dist', 'index.js'))});
+  const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
+  const { AltCLIPModel, CLIPImageProcessor, pipeline } = require(${JSON.stringify(path.join(root, 'dist', 'index.js'))});
   const picture = (name) => ${JSON.stringify(path.join(root, 'models', 'demo'))} + '/' + name + '.png';
   const labels = ['lion', 'pizza', '虹', 'llave'];
   const load = () => pipeline('zero-shot-image-classification', 'demo');
@@ -56,6 +56,24 @@ describe('worker threads', { timeout: 120_000 }, () => {
       console.log(JSON.stringify(await Promise.all([mine, ...theirs])));`);
     expect(end).toEqual({ code: 0, signal: null, stderr: '' });
     expect(JSON.parse(stdout)).toEqual(Array(5).fill(['lion', 'pizza', '虹', 'llave']));
+  });
+
+  it('can be terminated in the middle of a large picture', async () => {
+    const { stdout, ...end } = await run(`
+      const png = await require('sharp')({ create: { width: 5000, height: 5000, channels: 3, background: '#456' } })
+        .png().toBuffer();
+      for (const delay of [100, 200, 300, 400, 600, 800]) {
+        const one = new Worker(${JSON.stringify(`${prelude}
+          const large = new CLIPImageProcessor({ size: { height: 6000, width: 6000 }, do_center_crop: false });
+          large(workerData).catch(() => undefined);
+          parentPort.postMessage('started');`)}, { eval: true, workerData: png });
+        await once(one, 'message');
+        await new Promise((resolve) => setTimeout(resolve, delay));
+        await one.terminate();
+      }
+      console.log('alive');`);
+    expect(end).toEqual({ code: 0, signal: null, stderr: '' });
+    expect(stdout).toBe('alive\n');
   });
 
   it('can be terminated in the middle of work while the main thread goes on', async () => {

@@ -10,6 +10,7 @@
 #include "binding/progress.h"
 #include "binding/values.h"
 #include "error.h"
+#include "runtime/machine.h"
 
 namespace altclip {
 
@@ -30,6 +31,7 @@ ConvertOptions convert_options(const Napi::Object & object) {
     if (!object.Get("name").IsUndefined()) options.name = text(object, "name");
     if (!object.Get("tower").IsUndefined()) options.tower = text(object, "tower");
     options.abort = abort_flag_of(object.Get("abort"));
+    options.n_threads = n_default_threads();
     if (const Progress progress = progress_of(object.Get("onProgress"))) {
         options.on_progress = [progress](uint64_t done, uint64_t total) {
             progress(static_cast<double>(done), static_cast<double>(total));

@@ -53,18 +53,6 @@ PreprocessOptions options_of(const Napi::Object & object) {
     return options;
 }
 
-bool is_owned(const Napi::Object & options) {
-    return !options.Get("owned").IsUndefined() && boolean(options, "owned");
-}
-
-ByteView uint8_view(const Napi::Value & value, const char * name) {
-    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-        fail(ErrorCode::invalid_argument, name, ": expected a Uint8Array");
-    }
-    const auto array = value.As<Napi::Uint8Array>();
-    return {array.Data(), array.ElementLength()};
-}
-
 Napi::Value to_js(Napi::Env env, const PreprocessedImage & image) {
     if (const auto * floats = std::get_if<std::vector<float>>(&image)) return to_float32_array(env, *floats);
     const auto & bytes = std::get<std::vector<uint8_t>>(image);
@@ -77,21 +65,14 @@ Napi::Value preprocess_image_js(const Napi::CallbackInfo & info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
         const int64_t width = edge(info[1], "width");
         const int64_t height = edge(info[2], "height");
-        const Napi::Object object = object_argument(info, 3, "options");
-        const auto options = options_of(object);
-        if (!is_owned(object)) {  // copied: JavaScript may change or detach its buffer meanwhile
-            return run_async(
-                info.Env(),
-                [rgb = uint8_array(info[0], "rgb"), width, height, options] {
-                    return preprocess_image(rgb, width, height, options);
-                },
-                to_js);
-        }
-        const ByteView rgb = uint8_view(info[0], "rgb");
-        const Napi::Promise promise = run_async(
-            info.Env(), [rgb, width, height, options] { return preprocess_image(rgb, width, height, options); }, to_js);
-        promise.Set("rgb", info[0]);  // lives until the promise is settled
-        return promise;
+        // copied: JavaScript may change or detach its buffer, and Node frees external ones before our threads end
+        return run_async(
+            info.Env(),
+            [rgb = uint8_array(info[0], "rgb"), width, height,
+             options = options_of(object_argument(info, 3, "options"))] {
+                return preprocess_image(rgb, width, height, options);
+            },
+            to_js);
     });
 }
 

@@ -1,5 +1,6 @@
 #include "convert/convert.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -183,7 +184,8 @@ ConvertReport convert_model(const ConvertOptions & options) {
         stored.push_back({specs[index], found[index], type, stored_row(specs[index], type),
                           meta.size() + gguf_get_tensor_offset(gguf.get(), i)});
     }
-    write_tensors(stored, *input.weights, file, options.abort, on_progress);
+    write_tensors(stored, *input.weights, file, static_cast<size_t>(std::max(options.n_threads, 1)), options.abort,
+                  on_progress);
     file.write_zeros(GGML_PAD(file.position(), gguf_get_alignment(gguf.get())) - file.position());
     options.abort.throw_if_aborted();
     const uint64_t n_bytes = file.position();

@@ -24,6 +24,7 @@ struct ConvertOptions {
     std::string name;                                // general.name; empty: the folder's name
     std::function<void(uint64_t done, uint64_t total)> on_progress;  // bytes of tensors; on the calling thread
     AbortFlag abort;
+    int n_threads = 2;  // that convert, beside the calling one that writes
 };
 
 struct ConvertReport {

@@ -4,7 +4,6 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 #include "error.h"
@@ -17,15 +16,14 @@ constexpr size_t max_threads = 16;
 
 class Pipeline {
 public:
-    Pipeline(size_t n_items, const std::function<void(size_t, PipelineSlot &)> & make)
+    Pipeline(size_t n_items, size_t n_threads, const std::function<void(size_t, PipelineSlot &)> & make)
         : n_items_(n_items), make_(make) {
-        const size_t n_threads =
-            std::min(n_items, std::clamp<size_t>(std::thread::hardware_concurrency(), 1, max_threads));
+        n_threads = std::min(n_items, std::clamp<size_t>(n_threads, 1, max_threads));
         entries_.resize(2 * n_threads);
         threads_.reserve(n_threads);
         try {
             while (threads_.size() < n_threads) threads_.emplace_back([this] { work(); });
-        } catch (const std::system_error &) {
+        } catch (const std::exception &) {  // no thread, no memory: those that run suffice
             if (threads_.empty()) fail(ErrorCode::out_of_memory, "no thread can be started for the conversion");
         }
     }
@@ -79,18 +77,20 @@ private:
                 item = next_++;
             }
             Entry & entry = entry_of(item);
+            bool failed = false;
             try {
                 make_(item, entry.slot);
             } catch (...) {
                 entry.error = std::current_exception();
+                failed = true;
             }
             {
                 const std::lock_guard lock(mutex_);
                 entry.made = true;
-                if (entry.error) next_ = n_items_;
+                if (failed) next_ = n_items_;
             }
             item_made_.notify_one();
-            if (entry.error) slot_freed_.notify_all();
+            if (failed) slot_freed_.notify_all();
         }
     }
 
@@ -107,9 +107,9 @@ private:
 
 }  // namespace
 
-void run_in_order(size_t n_items, const std::function<void(size_t, PipelineSlot &)> & make,
+void run_in_order(size_t n_items, size_t n_threads, const std::function<void(size_t, PipelineSlot &)> & make,
                   const std::function<void(size_t, const PipelineSlot &)> & use) {
-    if (n_items > 0) Pipeline(n_items, make).consume(use);
+    if (n_items > 0) Pipeline(n_items, n_threads, make).consume(use);
 }
 
 }  // namespace altclip

@@ -86,11 +86,11 @@ void convert(const Chunk & chunk, const WeightSource & source, PipelineSlot & sl
 }  // namespace
 
 void write_tensors(const std::vector<StoredTensor> & tensors, const WeightSource & source, AtomicFile & file,
-                   const AbortFlag & abort, const std::function<void(uint64_t)> & on_progress) {
+                   size_t n_threads, const AbortFlag & abort, const std::function<void(uint64_t)> & on_progress) {
     const std::vector<Chunk> chunks = chunks_of(tensors);
     uint64_t n_written = 0;
     run_in_order(
-        chunks.size(), [&](size_t i, PipelineSlot & slot) { convert(chunks[i], source, slot); },
+        chunks.size(), n_threads, [&](size_t i, PipelineSlot & slot) { convert(chunks[i], source, slot); },
         [&](size_t i, const PipelineSlot & slot) {
             abort.throw_if_aborted();
             if (chunks[i].first_row == 0) file.write_zeros(chunks[i].tensor->offset - file.position());

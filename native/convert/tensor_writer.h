@@ -23,10 +23,10 @@ struct StoredTensor {
 };
 
 /// Appends the tensors, which must be in the order of their offsets, by ggml's own quantiser, a few MB at a time:
-/// reading, converting on all cores and writing overlap, across tensors too. What lies between two is zeros.
+/// reading, converting on `n_threads` threads and writing overlap, across tensors too. What lies between two is zeros.
 /// `on_progress` hears the bytes of tensors written so far, on the calling thread. Throws model_format for values that
 /// are not finite or that a type cannot hold, io and aborted.
 void write_tensors(const std::vector<StoredTensor> & tensors, const WeightSource & source, AtomicFile & file,
-                   const AbortFlag & abort, const std::function<void(uint64_t)> & on_progress);
+                   size_t n_threads, const AbortFlag & abort, const std::function<void(uint64_t)> & on_progress);
 
 }  // namespace altclip

@@ -156,9 +156,9 @@ void ZipArchive::read_directory(const Directory & directory) {
         }
         const ZipEntry entry{name, find_stored(placement.local_header, placement.stored_size, name), placement.size,
                              number<uint32_t>(record + 16), method == deflated};
-        if (!entries_.emplace(name, entry).second) {
-            fail(ErrorCode::model_format, path_, ": the zip archive has '", name, "' twice");
-        }
+        const auto [place, is_new] = entries_.emplace(name, entry);
+        if (!is_new) fail(ErrorCode::model_format, path_, ": the zip archive has '", name, "' twice");
+        if (entry.deflated) inflated_[&place->second];  // entries stay where they are
     }
 }
 
@@ -179,8 +179,8 @@ std::string ZipArchive::text(const ZipEntry & entry, uint64_t limit) const {
 
 const uint8_t * ZipArchive::data(const ZipEntry & entry) const {
     if (!entry.deflated) return reinterpret_cast<const uint8_t *>(entry.stored.data());
-    const std::lock_guard<std::mutex> lock(mutex_);
-    std::unique_ptr<ScratchFile> & known = inflated_[&entry];
+    const auto & [mutex, known] = inflated_.at(&entry);
+    const std::lock_guard<std::mutex> lock(mutex);
     if (!known) {
         auto scratch = std::make_unique<ScratchFile>();
         inflate(entry.stored, entry.size, entry.crc32, describe(entry),

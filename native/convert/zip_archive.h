@@ -38,6 +38,11 @@ public:
 
 private:
     struct Directory;
+    /// Made by whoever comes first.
+    struct Inflated {
+        mutable std::mutex mutex;
+        mutable std::unique_ptr<ScratchFile> bytes;
+    };
 
     std::string describe(const ZipEntry & entry) const;
     const uint8_t * bytes(uint64_t offset, uint64_t count, const char * what) const;
@@ -48,8 +53,7 @@ private:
     std::string path_;
     MappedFile file_;
     std::unordered_map<std::string, ZipEntry> entries_;
-    mutable std::mutex mutex_;
-    mutable std::unordered_map<const ZipEntry *, std::unique_ptr<ScratchFile>> inflated_;
+    std::unordered_map<const ZipEntry *, Inflated> inflated_;  // of every deflated entry
 };
 
 }  // namespace altclip

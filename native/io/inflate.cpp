@@ -53,27 +53,30 @@ private:
     int n_held_ = 0;
 };
 
-/// A canonical Huffman code as one table over its longest code.
+/// A canonical Huffman code: a table for codes of up to ten bits, which a hostile block of no content fills fast
+/// enough, and the counts of every length for the rest.
 class Code {
 public:
     /// `lengths`: bits of each symbol's code, 0 where it has none.
-    Code(const uint8_t * lengths, size_t n) {
-        std::array<int, max_code_bits + 1> count{}, next{};
-        for (size_t s = 0; s < n; ++s) ++count[lengths[s]];
-        count[0] = 0;
+    Code(const uint8_t * lengths, size_t n) : entries_(size_t{1} << table_bits, 0), symbols_(n) {
+        for (size_t s = 0; s < n; ++s) ++count_[lengths[s]];
+        count_[0] = 0;
         int left = 1;  // codes not yet given, of the length at hand
+        std::array<int, max_code_bits + 1> next{}, place{};
         for (int bits = 1; bits <= max_code_bits; ++bits) {
-            left = 2 * left - count[bits];
+            left = 2 * left - count_[bits];
             if (left < 0) throw Damaged{"has a code with too many symbols"};
-            if (count[bits] > 0) n_bits_ = bits;
-            if (bits > 1) next[bits] = (next[bits - 1] + count[bits - 1]) << 1;
+            next[bits] = (next[bits - 1] + count_[bits - 1]) << 1;
+            place[bits] = place[bits - 1] + count_[bits - 1];
         }
-        entries_.assign(size_t{1} << n_bits_, 0);
         for (size_t s = 0; s < n; ++s) {
             const int bits = lengths[s];
             if (bits == 0) continue;
+            symbols_[place[bits]++] = static_cast<uint16_t>(s);
+            const int code = next[bits]++;
+            if (bits > table_bits) continue;
             size_t reversed = 0;
-            for (int i = 0, code = next[bits]++; i < bits; ++i, code >>= 1) reversed = reversed << 1 | (code & 1);
+            for (int i = 0; i < bits; ++i) reversed = reversed << 1 | ((code >> i) & 1);
             for (; reversed < entries_.size(); reversed += size_t{1} << bits) {
                 entries_[reversed] = static_cast<uint16_t>(s << 4 | static_cast<size_t>(bits));
             }
@@ -81,15 +84,30 @@ public:
     }
 
     uint32_t decode(BitReader & in) const {
-        const uint16_t entry = entries_[in.peek(n_bits_)];
-        if (entry == 0) throw Damaged{"has bits that are no code"};
-        in.drop(entry & 15);
-        return entry >> 4;
+        const uint32_t bits = in.peek(max_code_bits);
+        if (const uint16_t entry = entries_[bits & (entries_.size() - 1)]) {
+            in.drop(entry & 15);
+            return entry >> 4;
+        }
+        int code = 0, first = 0, place = 0;  // first code of the length at hand, and its symbol's place
+        for (int length = 1; length <= max_code_bits; ++length) {
+            code |= static_cast<int>(bits >> (length - 1) & 1);
+            if (code - first < count_[length]) {
+                in.drop(length);
+                return symbols_[place + code - first];
+            }
+            place += count_[length];
+            first = (first + count_[length]) << 1;
+            code <<= 1;
+        }
+        throw Damaged{"has bits that are no code"};
     }
 
 private:
-    int n_bits_ = 0;
-    std::vector<uint16_t> entries_;  // symbol, 4 bits of length; 0: no code
+    static constexpr int table_bits = 10;
+    std::array<int, max_code_bits + 1> count_{};  // symbols of each length
+    std::vector<uint16_t> entries_;               // by the next bits: symbol, 4 bits of length; 0: none so short
+    std::vector<uint16_t> symbols_;               // in the order of their codes
 };
 
 constexpr std::array<uint32_t, 256> crc_table = [] {

@@ -97,15 +97,18 @@ private:
 MappedFile::MappedFile(const std::string & path) {
     // O_NONBLOCK: a pipe of that name must not make us wait for a writer
     const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (file.get() < 0) fail(ErrorCode::io, path, ": cannot be read: ", std::strerror(errno));
+    *this = MappedFile(file.get(), path);
+}
+
+MappedFile::MappedFile(int descriptor, const std::string & path) {
     struct stat status;
-    if (file.get() < 0 || fstat(file.get(), &status) != 0) {
-        fail(ErrorCode::io, path, ": cannot be read: ", std::strerror(errno));
-    }
+    if (fstat(descriptor, &status) != 0) fail(ErrorCode::io, path, ": cannot be read: ", std::strerror(errno));
     if (S_ISDIR(status.st_mode)) fail(ErrorCode::io, path, ": cannot be read: it is a folder, expected a file");
     if (!S_ISREG(status.st_mode)) fail(ErrorCode::io, path, ": cannot be read: expected a regular file");
     if (status.st_size == 0) return;
     const auto size = static_cast<size_t>(status.st_size);
-    void * view = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
+    void * view = mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor, 0);
     if (view == MAP_FAILED) fail(ErrorCode::io, path, ": cannot be mapped: ", std::strerror(errno));
     data_ = static_cast<const uint8_t *>(view);
     size_ = size;

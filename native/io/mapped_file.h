@@ -12,12 +12,20 @@ public:
     MappedFile() = default;
     /// `path` is UTF-8. Throws io, naming the path and the system's reason; an empty file maps to size() == 0.
     explicit MappedFile(const std::string & path);
+#ifndef _WIN32
+    /// The file behind an open descriptor, which stays the caller's; `path` is what errors call it.
+    MappedFile(int descriptor, const std::string & path);
+#endif
     ~MappedFile();
     MappedFile(MappedFile && other) noexcept;
     MappedFile & operator=(MappedFile && other) noexcept;
 
-    const uint8_t * data() const { return data_; }
-    size_t size() const { return size_; }
+    const uint8_t * data() const {
+        return data_;
+    }
+    size_t size() const {
+        return size_;
+    }
     /// Lets the system take back the memory of the pages that lie wholly in [begin, end); reading them again is allowed
     /// and reads the file. Without it all that was ever read counts as this process's memory.
     void forget(const void * begin, const void * end) const;

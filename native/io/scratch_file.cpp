@@ -9,6 +9,11 @@
 
 #include "error.h"
 
+#ifndef _WIN32
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
 namespace altclip {
 
 namespace fs = std::filesystem;
@@ -19,11 +24,15 @@ ScratchFile::ScratchFile() {
     if (error) fail(ErrorCode::io, "the system's temporary folder: ", error.message());
     path_ = (folder / ("altclip-" + std::to_string(std::random_device{}()) + ".scratch")).u8string();
 #ifdef _WIN32
-    file_.reset(_wfopen(fs::u8path(path_).c_str(), L"wbx"));
+    file_.reset(_wfopen(fs::u8path(path_).c_str(), L"w+bx"));
 #else
-    file_.reset(std::fopen(path_.c_str(), "wbxe"));
+    file_.reset(std::fopen(path_.c_str(), "w+bxe"));
 #endif
     if (!file_) fail(ErrorCode::io, path_, ": cannot be written: ", std::strerror(errno));
+#ifndef _WIN32
+    fchmod(fileno(file_.get()), S_IRUSR | S_IWUSR);
+    unlink(path_.c_str());
+#endif
 }
 
 void ScratchFile::write(const void * data, size_t n_bytes) {
@@ -34,18 +43,22 @@ void ScratchFile::write(const void * data, size_t n_bytes) {
 
 void ScratchFile::map() {
     if (std::fflush(file_.get()) != 0) fail(ErrorCode::io, path_, ": cannot be written: ", std::strerror(errno));
+#ifdef _WIN32
     file_.reset();
     mapped_ = MappedFile(path_);
-#ifndef _WIN32
-    fs::remove(fs::u8path(path_));  // the mapping keeps the bytes
+#else
+    mapped_ = MappedFile(fileno(file_.get()), path_);
+    file_.reset();
 #endif
 }
 
 ScratchFile::~ScratchFile() {
+#ifdef _WIN32
     file_.reset();
     mapped_ = MappedFile();
     std::error_code ignored;  // nothing is left to tell it to
     fs::remove(fs::u8path(path_), ignored);
+#endif
 }
 
 }  // namespace altclip

@@ -10,7 +10,8 @@
 
 namespace altclip {
 
-/// Written once, then mapped; lies in the system's temporary folder and is removed with the object (on POSIX at once).
+/// Written once, then mapped; lies in the system's temporary folder, on POSIX without a name, so that even a killed
+/// process leaves nothing; elsewhere it is removed with the object.
 class ScratchFile {
 public:
     /// Throws io where the folder cannot be written.

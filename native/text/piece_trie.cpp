@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "text/sorted_tokens.h"
+#include "text/vocabulary_builder.h"
 
 namespace altclip {
 
@@ -69,7 +70,12 @@ PieceTrie PieceTrie::from_bytes(const std::vector<std::string_view> & tokens, st
     const auto * labels = reinterpret_cast<const uint8_t *>(bytes.data() + n * sizeof(Node));
     trie.labels_.assign(labels, labels + n + n_behind);
     size_t next = 1;  // children of all nodes lie one behind the other
-    for (size_t i = 0; i < n; ++i) {
+    size_t depth = 0;
+    for (size_t i = 0, end_of_level = 1; i < n; ++i) {
+        if (i == end_of_level) {
+            end_of_level = next;
+            if (++depth > max_token_bytes) bad("is deeper than ", max_token_bytes, " bytes");
+        }
         const Node & node = trie.nodes_[i];
         const size_t n_children = node.n_children();
         const bool has_token = node.id() < tokens.size();

@@ -10,9 +10,6 @@ namespace altclip {
 
 namespace {
 
-// SentencePiece's trainer allows 512 characters; the limit bounds what one position of a text can cost.
-constexpr size_t max_token_bytes = 2048;
-
 struct Storage {
     std::string bytes;
     std::string charsmap;

@@ -12,6 +12,9 @@ namespace altclip {
 
 constexpr size_t max_tokens = size_t{1} << 20;  // XLM-RoBERTa has 250,002; what each takes is several times its text
 
+// SentencePiece's trainer allows 512 characters; the limit bounds what one position of a text can cost.
+constexpr size_t max_token_bytes = 2048;
+
 class VocabularyBuilder {
 public:
     /// `source` is the file that errors name.

@@ -64,6 +64,7 @@ std::vector<Campaign> campaigns() {
         of_pickle(4000),
         of_parts("zip", "torch", torch_archive(torch_pickle(), false), 2000),
         of_parts("zip64", "torch", torch_archive(torch_pickle(), true), 2000),
+        of_parts("zip deflated", "torch", deflated_archive(torch_pickle()), 3000),
         of_json("config.json", "config", config(), 2000),
         of_json("preprocessor_config.json", "preprocessor", preprocessor(), 1000),
         of_json("tokenizer.json", "tokenizer", tokenizer(), 3000),

@@ -123,6 +123,36 @@ void tensor(Parts & parts, const Weight & weight, size_t index) {
     parts.raw(")RtR");
 }
 
+uint32_t crc32(const std::string & data) {
+    uint32_t crc = ~uint32_t{0};
+    for (const char c : data) {
+        crc ^= static_cast<uint8_t>(c);
+        for (int k = 0; k < 8; ++k) crc = crc & 1 ? 0xedb88320 ^ (crc >> 1) : crc >> 1;
+    }
+    return ~crc;
+}
+
+Parts deflate_stored(const std::string & data) {
+    return Parts().number(1, 1).number(data.size(), 2).number(~data.size() & 0xffff, 2).raw(data);
+}
+
+/// One block of the fixed code, literals alone.
+Parts deflate_fixed(const std::string & data) {
+    std::string bits = "110";  // last, kind 1, low bit first
+    const auto put = [&bits](uint32_t code, int n) {
+        for (int i = n - 1; i >= 0; --i) bits += code >> i & 1 ? '1' : '0';
+    };
+    for (const char c : data) {
+        const auto byte = static_cast<uint8_t>(c);
+        byte < 144 ? put(0x30u + byte, 8) : put(0x190u + byte - 144, 9);
+    }
+    put(0, 7);
+    std::string bytes((bits.size() + 7) / 8, '\0');
+    for (size_t i = 0; i < bits.size(); ++i)
+        bytes[i / 8] = static_cast<char>(bytes[i / 8] | (bits[i] - '0') << (i % 8));
+    return Parts().raw(bytes);
+}
+
 }  // namespace
 
 json config() {
@@ -210,6 +240,36 @@ Parts torch_pickle() {
     }
     parts.raw("u.");
     return parts;
+}
+
+Parts deflated_archive(const Parts & pickle) {
+    std::vector<std::pair<std::string, std::string>> entries = {{"x/data.pkl", pickle.join()}};
+    for (const Weight & weight : weights())
+        entries.emplace_back("x/data/" + std::to_string(entries.size() - 1), weight.bytes);
+    Parts file;
+    Parts directory;
+    uint64_t at = 0;
+    for (size_t i = 0; i < entries.size(); ++i) {
+        const auto & [name, data] = entries[i];
+        const Parts deflated = i % 4 == 1 ? deflate_stored(data) : deflate_fixed(data);
+        const auto common = [&, n = data.size()](Parts & parts) {
+            parts.number(0, 2).number(8, 2).number(0, 4).number(crc32(data), 4);  // flags, deflate, time
+            parts.number(deflated.n_bytes(), 4).number(n, 4).number(name.size(), 2).number(0, 2);
+        };
+        directory.number(0x02014b50, 4).number(0, 4);
+        common(directory);
+        directory.number(0, 2).number(0, 8).number(at, 4).text(name);
+        Parts local;
+        local.number(0x04034b50, 4).number(0, 2);
+        common(local);
+        local.text(name).append(deflated);
+        file.append(local);
+        at += local.n_bytes();
+    }
+    const uint64_t n_directory = directory.n_bytes();
+    file.append(directory).number(0x06054b50, 4).number(0, 4).number(entries.size(), 2).number(entries.size(), 2);
+    file.number(n_directory, 4).number(at, 4).number(0, 2);
+    return file;
 }
 
 Parts torch_archive(const Parts & pickle, bool long_fields) {

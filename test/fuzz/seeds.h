@@ -26,6 +26,8 @@ Safetensors safetensors();
 /// pytorch_model.bin as torch.save writes it; `long_fields` as archives beyond 4 GB have them.
 Parts torch_archive(const Parts & pickle, bool long_fields);
 Parts torch_pickle();
+/// The same as other tools write it, entries deflated: stored blocks and the fixed code.
+Parts deflated_archive(const Parts & pickle);
 
 /// Converts a folder of the above and takes the file apart. Throws what convert_model throws.
 Parts gguf(const std::string & dtype);

@@ -187,6 +187,22 @@ TEST("a stored trie gives the ids of one that was built") {
     CHECK(ids_with_trie([](std::string & trie) { trie = std::string(8, '\7') + trie.substr(8, 500); }) == expected.ids);
 }
 
+TEST("a stored trie deeper than any token may be long is refused: every place of a text would walk down it") {
+    constexpr uint32_t n = 2050, no_token = 0xffffff, one_child = 1u << 24, last_id = 5;
+    const auto append = [](std::string & bytes, const auto & value) {
+        bytes.append(reinterpret_cast<const char *>(&value), sizeof(value));
+    };
+    CHECK_ERROR(model_format, "deeper than 2048 bytes", ids_with_trie([&](std::string & trie) {
+                    trie.resize(8);  // the fingerprint
+                    for (uint32_t i = 1; i <= n; ++i) {
+                        append(trie, i < n ? i : 0);
+                        append(trie, i < n ? no_token | one_child : last_id);
+                        append(trie, -1.0f);
+                    }
+                    trie += '\0' + std::string(n - 1, 'a') + std::string(8, '\0');
+                }));
+}
+
 TEST("a damaged stored trie: an error or a tokenizer that stays inside it") {
     CHECK_ERROR(model_format, "has 12 bytes", ids_with_trie([](std::string & trie) { trie.resize(20); }));
     CHECK_ERROR(model_format, "bytes", ids_with_trie([](std::string & trie) { trie.pop_back(); }));

@@ -1,6 +1,7 @@
 import { invalid } from './errors';
-import { loadConfig, type PretrainedOptions } from './loading';
-import { saveText } from './saved_files';
+import { loadConfig } from './loading/loading';
+import { saveText } from './loading/saved_files';
+import type { PretrainedOptions } from './pretrained_options';
 import { kindOf } from './tensor';
 
 type Kind = 'int' | 'float' | 'string' | 'boolean' | 'object' | 'strings' | 'size';

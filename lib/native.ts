@@ -227,7 +227,7 @@ export interface NativeAddon {
   shutDown(): void;
 }
 
-export const native: NativeAddon = loadAddon();
+export const native: NativeAddon = loadAddon() as NativeAddon;
 
 // process.exit in the middle of work: the threads must end before the process tears down what they compute with
 process.once('exit', () => native.shutDown());

@@ -1,7 +1,6 @@
 /** Finds the addon's binary: a build of one's own before the package that npm installed for this platform. */
 import { existsSync } from 'node:fs';
 import { AltCLIPError } from './errors';
-import type { NativeAddon } from './native';
 
 const { version } = require('../package.json') as { version: string };
 
@@ -23,7 +22,7 @@ const platform = () => `${process.platform}-${process.arch}${isMusl() ? '-musl' 
  * One place to load from; the error where it does not. Every require has its whole name written out and stands in the
  * try block itself: so bundlers take the binary along, and let those pass that are not installed.
  */
-function requireAddon(place: string): NativeAddon | Error {
+function requireAddon(place: string): unknown {
   try {
     switch (place) {
       case 'build/Release/altclip.node':
@@ -65,7 +64,7 @@ function reason(place: string, error: Error): string {
  * The first addon that loads.
  * @throws AltCLIPError ADDON: everything that was tried, why it failed, and the commands that mend it
  */
-export function loadAddon(): NativeAddon {
+export function loadAddon(): unknown {
   const wanted = platform();
   const failures: string[] = [];
   const remedies = [`npm install @altclip/source@${version}  (compiles it: needs a C++17 compiler and CMake)`];

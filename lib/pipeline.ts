@@ -1,9 +1,9 @@
 import { Callable } from './callable';
-import { demoId } from './demo_model';
 import { AltCLIPError, invalid } from './errors';
-import type { ImageInput } from './image';
-import { AltCLIPModel } from './modeling';
-import type { ModelOptions } from './modeling_base';
+import type { ImageInput } from './image/raw_image';
+import { demoId } from './loading/demo_model';
+import type { ModelOptions } from './modeling/base';
+import { AltCLIPModel } from './modeling/model';
 import { AltCLIPProcessor } from './processing';
 import { similarity } from './similarity';
 import { kindOf, Tensor } from './tensor';

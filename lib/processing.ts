@@ -1,11 +1,11 @@
 import { Callable } from './callable';
 import { invalid } from './errors';
-import type { ImageInput } from './image';
-import { clipSettings } from './image_options';
-import { CLIPImageProcessor, type ImageProcessorCall, type ImageProcessorOptions } from './image_processing';
-import type { PretrainedOptions } from './loading';
+import { clipSettings } from './image/options';
+import { CLIPImageProcessor, type ImageProcessorCall, type ImageProcessorOptions } from './image/processing';
+import type { ImageInput } from './image/raw_image';
+import type { PretrainedOptions } from './pretrained_options';
 import { kindOf, type Tensor } from './tensor';
-import { type TokenizerOptions, XLMRobertaTokenizer } from './tokenization';
+import { type TokenizerOptions, XLMRobertaTokenizer } from './tokenization/tokenizer';
 
 /** What a processor is called with: texts, images or both, and any option of the tokenizer or the image processor. */
 export interface ProcessorInputs extends TokenizerOptions, ImageProcessorCall {

@@ -17,12 +17,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { resolveModel } from '../lib/loading';
+import { resolveModel } from '../lib/loading/loading';
 import { fixture, temporaryFolder } from './helpers/fixtures';
 import { HubServer } from './helpers/hub_server';
 
 // thirty seconds of a user's patience
-vi.mock('../lib/hub_client', async (original) => ({ ...(await original<object>()), stallMs: 300 }));
+vi.mock('../lib/hub/client', async (original) => ({ ...(await original<object>()), stallMs: 300 }));
 
 const id = 'Some/Model';
 const e2e = fixture('models', 'tiny-e2e');
@@ -68,7 +68,7 @@ const script = `
 const programArguments = (name: string, dtype: string): string[] => [
   '-e',
   script,
-  path.join(__dirname, '..', 'dist', 'loading.js'),
+  path.join(__dirname, '..', 'dist', 'loading/loading.js'),
   cache_dir,
   name,
   dtype,

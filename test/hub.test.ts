@@ -13,7 +13,7 @@ import {
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AltCLIPConfig, AltCLIPModel, AltCLIPProcessor, CLIPImageProcessor, type ProgressInfo } from '../lib';
-import { resolveModel } from '../lib/loading';
+import { resolveModel } from '../lib/loading/loading';
 import { fixture, temporaryFolder } from './helpers/fixtures';
 import { HubServer } from './helpers/hub_server';
 
@@ -298,7 +298,7 @@ describe('two processes', () => {
   const run = async (name: string): Promise<{ file: string; stages: string[] }> => {
     const child = spawn(
       process.execPath,
-      ['-e', script, path.join(__dirname, '..', 'dist', 'loading.js'), cache_dir, name],
+      ['-e', script, path.join(__dirname, '..', 'dist', 'loading/loading.js'), cache_dir, name],
       {
         stdio: ['ignore', 'pipe', 'inherit'],
       },

@@ -6,8 +6,8 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ImageInput, RawImage } from '../lib/image';
-import { CLIPImageProcessor } from '../lib/image_processing';
+import { CLIPImageProcessor } from '../lib/image/processing';
+import { type ImageInput, RawImage } from '../lib/image/raw_image';
 import { fixture, readJson, temporaryFolder } from './helpers/fixtures';
 
 interface PictureCase {

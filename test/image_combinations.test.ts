@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { type ImageInput, RawImage } from '../lib/image';
-import { CLIPImageProcessor, type ImageProcessorOptions } from '../lib/image_processing';
+import { CLIPImageProcessor, type ImageProcessorOptions } from '../lib/image/processing';
+import { type ImageInput, RawImage } from '../lib/image/raw_image';
 import { readJson } from './helpers/fixtures';
 import { noise } from './helpers/noise';
 

@@ -5,9 +5,9 @@ import { crc32, deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AltCLIPModel } from '../lib';
-import { type ImageInput, RawImage } from '../lib/image';
-import { download, downloadLimits } from '../lib/image_download';
-import { CLIPImageProcessor, type ImageProcessorOptions } from '../lib/image_processing';
+import { download, downloadLimits } from '../lib/image/download';
+import { CLIPImageProcessor, type ImageProcessorOptions } from '../lib/image/processing';
+import { type ImageInput, RawImage } from '../lib/image/raw_image';
 import { Tensor } from '../lib/tensor';
 import { fixture } from './helpers/fixtures';
 

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, write
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AltCLIPModel, AltCLIPProcessor, type ProgressInfo } from '../lib';
-import { loadConfig, loadPreprocessorConfig, resolveModel, resolveTokenizerFile } from '../lib/loading';
+import { loadConfig, loadPreprocessorConfig, resolveModel, resolveTokenizerFile } from '../lib/loading/loading';
 import { fixture, readJson, temporaryFolder } from './helpers/fixtures';
 
 const tiny = fixture('models', 'tiny');

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { native } from '../lib/native';
-import { type BatchEncodingLists, type TokenizerOptions, XLMRobertaTokenizer } from '../lib/tokenization';
+import { type BatchEncodingLists, type TokenizerOptions, XLMRobertaTokenizer } from '../lib/tokenization/tokenizer';
 import { fixture, readJson, temporaryFolder } from './helpers/fixtures';
 
 interface Call {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { native } from '../lib/native';
 import { Tensor } from '../lib/tensor';
-import { type TextInput, type TokenizerOptions, XLMRobertaTokenizer } from '../lib/tokenization';
+import { type TextInput, type TokenizerOptions, XLMRobertaTokenizer } from '../lib/tokenization/tokenizer';
 import { fixture, temporaryFolder } from './helpers/fixtures';
 
 const file = fixture('models', 'tiny-e2e', 'tokenizer.json');

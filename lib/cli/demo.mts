@@ -1,8 +1,8 @@
 /** altclip demo: the embedded model answers about the pictures of models/demo, in ten languages each. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { demoFolder } from '../demo_model.js';
 import { type Classification, pipeline } from '../index.mjs';
+import { demoFolder } from '../loading/demo_model.js';
 import { type Command, parse } from './arguments.mjs';
 import { DEFAULT_MODEL } from './model.mjs';
 import { bar, columns, paint, percent, table, truncate } from './terminal.mjs';

@@ -1,7 +1,7 @@
 /** altclip info: what is in a model file, and what this machine computes with. */
 
 import { fromNative } from '../errors.js';
-import { resolveModel } from '../loading.js';
+import { resolveModel } from '../loading/loading.js';
 import type { NativeModelFile } from '../native.js';
 import { native } from '../native.js';
 import { type Command, parse, UsageError } from './arguments.mjs';

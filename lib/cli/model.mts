@@ -1,7 +1,6 @@
 /** The options that pick and load a model, the same for every command. */
 
-import type { ProgressInfo } from '../loading.js';
-import { type DType, dtypes } from '../loading.js';
+import { type DType, dtypes, type ProgressInfo } from '../pretrained_options.js';
 import { UsageError } from './arguments.mjs';
 import { Progress, size } from './terminal.mjs';
 

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { type AltCLIPInputs, AltCLIPModel, AltCLIPTextModel, AltCLIPVisionModel, Tensor } from '../../lib';
-import type { DType } from '../../lib/loading';
+import type { DType } from '../../lib/pretrained_options';
 import { fixture, readJson } from './fixtures';
 import { readSafetensors } from './safetensors';
 

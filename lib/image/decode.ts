@@ -1,0 +1,140 @@
+import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp';
+import { AltCLIPError } from '../errors';
+import { looksLike } from './format';
+import { type ImageSize, type ResizeSize, resizedSize } from './options';
+import { grayAlphaOf, type Pixels, rgbKeyedOnWhite, rgbOf, rgbOfCmyk } from './pixels';
+import { transparentColour } from './transparency';
+
+/** sharp's own limit. */
+const maxPixels = 0x3fff ** 2;
+
+/** How an encoded image is decoded where not as PIL would. */
+export interface DecodeOptions {
+  /** A JPEG may come out smaller, but with at least twice the edges that this size asks for. */
+  shrinkFor?: ResizeSize | undefined;
+  /** Converts to sRGB by the embedded profile, with perceptual intent; 3 or 4 channels. */
+  useIccProfile?: boolean | undefined;
+}
+
+/** Decoded pixels. */
+export interface Decoded {
+  pixels: Pixels;
+  /** What the size of the pixels would be had the decoder not shrunk them. */
+  full: ImageSize;
+}
+
+/**
+ * An encoded image as transformers' load_image and convert_to_rgb open a file: upright, alpha dropped, but a colour that
+ * a palette or a PNG declares transparent laid on white. RGB.
+ *
+ * ICC profiles are ignored, 16-bit gray is clipped, other 16-bit images keep the high byte, CMYK becomes RGB without a
+ * profile. RawImage says where the pixels are not those of PIL; besides, the transparent colour of a gray PNG of 1, 2, 4
+ * or 16 bits, which PIL compares in other units than the pixels, is ignored.
+ * @param name says in errors where the image comes from.
+ * @throws IMAGE for what does not decode to its end, or has more than 268 million pixels.
+ */
+export async function decodeAsFile(encoded: Uint8Array, name: string, options: DecodeOptions = {}): Promise<Decoded> {
+  const { pixels, full } = await decode(encoded, name, true, options);
+  const hasAlpha = pixels.channels === 2 || pixels.channels === 4;
+  const key = hasAlpha ? transparentColour(encoded) : undefined;
+  return { pixels: key ? rgbKeyedOnWhite(pixels, key) : rgbOf(pixels), full };
+}
+
+/**
+ * An encoded image as PIL's Image.open gives it: EXIF orientation not applied (but TIFF's own), alpha kept, with the
+ * channels of its mode: gray 1, gray and alpha 2, RGB, palette and CMYK 3, with transparency 4.
+ * @throws as {@link decodeAsFile}.
+ */
+export function decodeAsOpened(encoded: Uint8Array, name: string, options: DecodeOptions = {}): Promise<Decoded> {
+  return decode(encoded, name, false, options);
+}
+
+async function decode(
+  encoded: Uint8Array,
+  name: string,
+  upright: boolean,
+  { shrinkFor, useIccProfile = false }: DecodeOptions,
+): Promise<Decoded> {
+  const options: SharpOptions = { ignoreIcc: !useIccProfile, failOn: 'error' };
+  try {
+    const info = await sharp(encoded, options).metadata();
+    const autoOrient = upright || info.format === 'tiff';
+    const { width, height } = autoOrient ? info.autoOrient : info;
+    const full = { width, height };
+    let image = sharp(encoded, { ...options, autoOrient });
+    // CMYK is decoded in its own space, where sharp would not shrink while loading
+    if (shrinkFor && info.format === 'jpeg' && info.space !== 'cmyk') image = shrunk(image, full, shrinkFor);
+    const byProfile = useIccProfile && info.icc && info.space !== 'grey16';
+    return { pixels: await (byProfile ? inSrgb(image, info) : decoded(image, info)), full };
+  } catch (cause) {
+    throw undecodable(name, cause, encoded);
+  }
+}
+
+/**
+ * With libjpeg's own scaling by 1/2, 1/4 or 1/8. sharp uses a factor only where more than it is asked for, hence the
+ * next odd one, whose remainder it resizes (Lanczos).
+ */
+function shrunk(image: Sharp, full: ImageSize, size: ResizeSize): Sharp {
+  const target = resizedSize(full, size);
+  for (const factor of [9, 5, 3]) {
+    const [width, height] = [Math.floor(full.width / factor), Math.floor(full.height / factor)];
+    if (width >= 2 * target.width && height >= 2 * target.height) return image.resize(width, height, { fit: 'fill' });
+  }
+  return image;
+}
+
+/** What a sharp instance makes of its input: its pixels after its own operations. @throws IMAGE. */
+export async function pixelsOfSharp(image: Sharp): Promise<Pixels> {
+  try {
+    return await bytesOf(image.clone());
+  } catch (cause) {
+    throw undecodable('sharp instance', cause);
+  }
+}
+
+/** Whether a value is a sharp instance, of whatever copy of the package. */
+export function isSharp(value: unknown): value is Sharp {
+  const candidate = value as Partial<Record<'metadata' | 'raw' | 'toBuffer' | 'clone', unknown>> | null;
+  return (
+    typeof candidate === 'object' &&
+    candidate !== null &&
+    [candidate.metadata, candidate.raw, candidate.toBuffer, candidate.clone].every((f) => typeof f === 'function')
+  );
+}
+
+async function decoded(image: Sharp, { space, hasAlpha }: Metadata): Promise<Pixels> {
+  if (space === 'cmyk') return rgbOfCmyk(await bytesOf(image.pipelineColourspace('cmyk').toColourspace('cmyk')));
+  if (space !== 'b-w' && space !== 'grey16') return bytesOf(image);
+  if (hasAlpha) return grayAlphaOf(await bytesOf(image)); // gray output of sharp would lose the alpha
+  return space === 'grey16' ? clippedGray16(image) : bytesOf(image.toColourspace('b-w'));
+}
+
+/** sharp takes 16-bit images to Display P3 unless told where to go. */
+function inSrgb(image: Sharp, { depth }: Metadata): Promise<Pixels> {
+  return bytesOf(depth === 'ushort' ? image.withIccProfile('srgb') : image);
+}
+
+async function bytesOf(image: Sharp): Promise<Pixels> {
+  const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  return { data, width: info.width, height: info.height, channels: info.channels as Pixels['channels'] };
+}
+
+/** 16-bit gray as PIL's convert('RGB') sees it: values above 255 are white. */
+async function clippedGray16(image: Sharp): Promise<Pixels> {
+  const { data, info } = await image
+    .toColourspace('grey16')
+    .raw({ depth: 'ushort' })
+    .toBuffer({ resolveWithObject: true });
+  const words = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const gray = new Uint8Array(data.byteLength / 2);
+  for (let i = 0; i < gray.length; i++) gray[i] = Math.min(words.getUint16(2 * i, true), 255);
+  return { data: gray, width: info.width, height: info.height, channels: 1 };
+}
+
+function undecodable(name: string, cause: unknown, encoded?: Uint8Array): AltCLIPError {
+  const seen = encoded && looksLike(encoded);
+  const reason = (cause as Error).message.replace('exceeds pixel limit', `exceeds the limit of ${maxPixels} pixels`);
+  const why = seen ? `looks like ${seen}, expected JPEG, PNG, WebP, GIF, AVIF, TIFF or SVG` : reason;
+  return new AltCLIPError('IMAGE', `${name}: does not decode as an image: ${why}`, { cause });
+}

@@ -1,0 +1,67 @@
+import type { Rgb } from './pixels';
+
+/**
+ * The one colour that a PNG or GIF declares transparent, where PIL keeps it as a colour (info['transparency']) rather
+ * than as an alpha channel; undefined for any other file. It survives PIL's conversion to RGB, so that transformers lays
+ * it on white even where it drops alpha.
+ *
+ * Bytes may be damaged: what does not fit is taken as not there; the decoder is the judge.
+ */
+export function transparentColour(encoded: Uint8Array): Rgb | undefined {
+  const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  try {
+    if (bytes.toString('latin1', 1, 4) === 'PNG') return pngColour(bytes);
+    if (bytes.toString('latin1', 0, 4) === 'GIF8') return gifColour(bytes);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error; // a read past the end
+  }
+  return undefined;
+}
+
+function pngColour(bytes: Buffer): Rgb | undefined {
+  const depth = bytes.readUInt8(24);
+  const colourType = bytes.readUInt8(25);
+  const [gray, colour, indexed] = [0, 2, 3];
+  let palette = 0;
+  for (let at = 8; ; at += 12 + bytes.readUInt32BE(at)) {
+    const type = bytes.toString('latin1', at + 4, at + 8);
+    const data = at + 8;
+    if (type === 'PLTE') palette = data;
+    if (type === 'IDAT') return undefined;
+    if (type !== 'tRNS') continue;
+    if (colourType === indexed) {
+      // PIL: one entry is fully transparent, all others opaque; else it is an alpha channel
+      const alphas = bytes.subarray(data, data + bytes.readUInt32BE(at));
+      const index = alphas.indexOf(0);
+      const simple = index >= 0 && alphas.every((alpha, i) => alpha === (i === index ? 0 : 255));
+      return simple && palette > 0 ? rgbAt(bytes, palette + 3 * index) : undefined;
+    }
+    if (depth !== 8) return undefined;
+    const values = [0, 2, 4].map((i) => bytes.readUInt16BE(data + (colourType === colour ? i : 0)));
+    return colourType === gray || colourType === colour ? (values as unknown as Rgb) : undefined;
+  }
+}
+
+function gifColour(bytes: Buffer): Rgb | undefined {
+  const tableBytes = (flags: number): number => (flags & 0x80 ? 3 << ((flags & 7) + 1) : 0);
+  let transparent: number | undefined;
+  for (let at = 13 + tableBytes(bytes.readUInt8(10)); ; ) {
+    const block = bytes.readUInt8(at);
+    if (block === 0x2c) {
+      if (transparent === undefined) return undefined;
+      const own = bytes.readUInt8(at + 9) & 0x80;
+      return rgbAt(bytes, (own ? at + 10 : 13) + 3 * transparent);
+    }
+    if (block !== 0x21) return undefined;
+    if (bytes.readUInt8(at + 1) === 0xf9 && bytes.readUInt8(at + 3) & 1) transparent = bytes.readUInt8(at + 6);
+    for (at += 2; ; ) {
+      const length = bytes.readUInt8(at);
+      at += 1 + length;
+      if (length === 0) break;
+    }
+  }
+}
+
+function rgbAt(bytes: Buffer, offset: number): Rgb {
+  return [bytes.readUInt8(offset), bytes.readUInt8(offset + 1), bytes.readUInt8(offset + 2)];
+}

@@ -1,0 +1,185 @@
+import { constants, copyFile, mkdtemp, realpath, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { abortable } from '../abort';
+import { Callable } from '../callable';
+import { AltCLIPConfig, type PreTrainedConfig } from '../configuration';
+import { AltCLIPError, fromNative, invalid } from '../errors';
+import { makeCacheFolder } from '../loading/conversion_cache';
+import { resolveModel } from '../loading/loading';
+import { saveFile } from '../loading/saved_files';
+import { type NativeDType, type NativeModel, type NativeWanted, native, type Tower } from '../native';
+import { type DType, dtypes, type PretrainedOptions } from '../pretrained_options';
+import { kindOf } from '../tensor';
+import type { ForwardOptions } from './inputs';
+
+/** Options of a model's `from_pretrained`. */
+export interface ModelOptions extends PretrainedOptions {
+  /** Type of the weights; default 'auto', the checkpoint's own. A .gguf file has one type only. */
+  dtype?: DType;
+  /** 'auto' and 'cpu' are the same: models run on the CPU. */
+  device?: 'auto' | 'cpu';
+  /** Threads a call computes with; default: as many as there are cores. */
+  num_threads?: number;
+}
+
+/** Options of `from_config`. */
+export interface RandomModelOptions extends Omit<ModelOptions, 'revision' | 'local_files_only'> {
+  /** The same seed gives the same weights; default 0. */
+  seed?: number;
+}
+
+/** A model that the addon has loaded, and what its inputs are made with. */
+export interface LoadedModel {
+  native: NativeModel;
+  config: AltCLIPConfig;
+  /** The GGUF file, for tokenizer and preprocessing; none for random weights. */
+  file?: string;
+  /** What random weights are made from again. */
+  random?: { config: string; seed: number };
+}
+
+/** Loads the given towers of a checkpoint. @throws as the models' from_pretrained. */
+export async function loadPretrained(id: string, towers: Tower[], options: ModelOptions = {}): Promise<LoadedModel> {
+  checkOptions(options);
+  const { file, source } = await resolveModel(id, options);
+  const config = await AltCLIPConfig.from_pretrained(source.path);
+  const loaded = { native: await loadFile(file, id, towers, options), config, file };
+  options.progress_callback?.({ status: 'ready', name: id });
+  return loaded;
+}
+
+/** A model with random weights, initialised as transformers does; its file lives in the cache folder only while loading. */
+export async function loadRandom(config: AltCLIPConfig, options: RandomModelOptions = {}): Promise<LoadedModel> {
+  checkOptions(options);
+  const { seed = 0, dtype = 'f32', signal } = options;
+  if (!(config instanceof AltCLIPConfig)) invalid(`config: got ${kindOf(config)}, expected an AltCLIPConfig`);
+  if (!Number.isSafeInteger(seed) || seed < 0) invalid(`seed: got ${seed}, expected a non-negative integer`);
+  if (!dtypes.includes(dtype)) invalid(`dtype: got ${JSON.stringify(dtype)}, expected ${dtypes.join(', ')}`);
+  const folder = await mkdtemp(path.join(await makeCacheFolder(options.cache_dir), 'random-'));
+  try {
+    const output = path.join(folder, 'model.gguf');
+    const random = { config: config.to_json_string(), seed };
+    await abortable(signal, (abort) => native.convertModel({ source: random, output, dtype, abort }));
+    return { native: await loadFile(output, 'random weights', ['text', 'vision'], options), config, random };
+  } finally {
+    // a mapped file outlives its name, except on Windows, where it stays in the cache folder
+    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+async function loadFile(file: string, name: string, towers: Tower[], options: ModelOptions): Promise<NativeModel> {
+  const { progress_callback: report, signal, num_threads: threads = 0 } = options;
+  const event = { name, file: path.basename(file) };
+  report?.({ status: 'initiate', ...event });
+  const total = (await stat(file).catch(() => undefined))?.size ?? 0;
+  const onProgress =
+    report &&
+    ((fraction: number): void =>
+      report({ status: 'progress', ...event, progress: 100 * fraction, loaded: Math.round(fraction * total), total }));
+  const model = await abortable(signal, (abort) => {
+    const loading = native.loadModel(file, { towers, threads, abort, onProgress });
+    loading.then(
+      (late) => {
+        if (signal?.aborted) return late.dispose();
+      },
+      () => undefined,
+    );
+    return loading;
+  });
+  report?.({ status: 'done', ...event });
+  return model;
+}
+
+function checkOptions({ device = 'auto', num_threads = 0 }: ModelOptions): void {
+  if (device !== 'auto' && device !== 'cpu') {
+    throw new AltCLIPError('UNSUPPORTED', `device: got ${JSON.stringify(device)}, expected 'auto' or 'cpu'`);
+  }
+  if (!Number.isSafeInteger(num_threads) || num_threads < 0 || num_threads > 1024) {
+    invalid(`num_threads: got ${num_threads}, expected an integer from 1 to 1024, or 0 for as many as there are cores`);
+  }
+}
+
+/** What the three models share. */
+export abstract class AltCLIPPreTrainedModel<Inputs, Output> extends Callable<(inputs: Inputs) => Promise<Output>> {
+  readonly device: 'cpu' = 'cpu';
+  protected readonly native: NativeModel;
+  private readonly loaded: LoadedModel;
+
+  /** Use from_pretrained or from_config. */
+  constructor(loaded: LoadedModel) {
+    super();
+    this.native = loaded.native;
+    this.loaded = loaded;
+  }
+
+  /** Type of the weights: a {@link DType}, never 'auto'. */
+  get dtype(): string {
+    return this.native.dtype;
+  }
+
+  /** Threads a call computes with. */
+  get num_threads(): number {
+    return this.native.threads;
+  }
+
+  /** The same as calling the model. */
+  abstract forward(inputs: Inputs): Promise<Output>;
+
+  _call(inputs: Inputs): Promise<Output> {
+    return this.forward(inputs);
+  }
+
+  /**
+   * Writes `folder`/config.json and model.gguf, which from_pretrained loads as they are, and makes the folder. The file
+   * holds what the loaded one does: tokenizer and preprocessing, and for one tower of a whole checkpoint the other too.
+   * @throws IO where that cannot be done, or where the loaded file is gone.
+   */
+  async save_pretrained(folder: string): Promise<void> {
+    if (typeof folder !== 'string' || folder === '') invalid(`folder: got ${kindOf(folder)}, expected a path`);
+    const { config, file, random } = this.loaded;
+    const architectures = config.architectures ?? ['AltCLIPModel'];
+    await new AltCLIPConfig({ ...config.to_dict(), architectures }).save_pretrained(folder);
+    if (random) {
+      const output = path.join(folder, 'model.gguf');
+      await fromNative(native.convertModel({ source: random, output, dtype: this.dtype as NativeDType }));
+    } else if (!(await isSameFile(file as string, path.join(folder, 'model.gguf')))) {
+      await saveFile(folder, 'model.gguf', (to) => copyFile(file as string, to, constants.COPYFILE_FICLONE));
+    }
+  }
+
+  /**
+   * Stops what is running and frees the memory; safe to call twice. Later calls reject with DISPOSED.
+   */
+  dispose(): Promise<void> {
+    return fromNative(this.native.dispose());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+async function isSameFile(one: string, other: string): Promise<boolean> {
+  const real = (file: string): Promise<string | undefined> => realpath(file).catch(() => undefined);
+  return (await real(one)) === (await real(other)) && (await real(one)) !== undefined;
+}
+
+/** What a forward brings back from a tower. */
+export function wantedBy(options: ForwardOptions, config: PreTrainedConfig, features: boolean): NativeWanted {
+  return {
+    lastHiddenState: true,
+    poolerOutput: true,
+    features,
+    hiddenStates: options.output_hidden_states ?? config.output_hidden_states ?? false,
+    attentions: options.output_attentions ?? config.output_attentions ?? false,
+  };
+}
+
+/** The projected features alone. */
+export const featuresOnly: NativeWanted = {
+  lastHiddenState: false,
+  poolerOutput: false,
+  features: true,
+  hiddenStates: false,
+  attentions: false,
+};

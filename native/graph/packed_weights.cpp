@@ -4,7 +4,10 @@
 #include <atomic>
 #include <new>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#include "kernels/huge_pages.h"
 
 namespace altclip {
 
@@ -30,6 +33,11 @@ std::vector<const ggml_tensor *> linear_weights(const Model & model) {
     return weights;
 }
 
+/// Of a packed weight; the next one begins at a cache line too.
+size_t bytes_of(const ggml_tensor * weight) {
+    return (PackedWeight::n_bytes(weight->type, weight->ne[0], weight->ne[1]) + 63) / 64 * 64;
+}
+
 struct PackJob {
     const ggml_tensor * source;
     PackedWeight * target;
@@ -41,10 +49,19 @@ struct PackJob {
 
 PackedWeights::PackedWeights(const Model & model, int n_threads, const AbortFlag & abort) {
     constexpr int64_t tiles_per_job = 16;
-    std::vector<PackJob> jobs;
+    std::vector<const ggml_tensor *> supported;
+    size_t n_bytes = 0;
     for (const ggml_tensor * weight : linear_weights(model)) {
         if (!PackedWeight::supports(weight->type)) continue;
-        const auto made = weights_.try_emplace(weight, weight->type, weight->ne[0], weight->ne[1]);
+        supported.push_back(weight);
+        n_bytes += bytes_of(weight);
+    }
+    const std::shared_ptr<std::byte> memory = huge_pages(n_bytes);
+    std::vector<PackJob> jobs;
+    size_t offset = 0;
+    for (const ggml_tensor * weight : supported) {
+        const std::shared_ptr<std::byte> part(memory, memory.get() + std::exchange(offset, offset + bytes_of(weight)));
+        const auto made = weights_.try_emplace(weight, weight->type, weight->ne[0], weight->ne[1], part);
         PackedWeight & target = made.first->second;
         for (int64_t tile = 0; made.second && tile < target.n_tiles(); tile += tiles_per_job) {
             jobs.push_back({weight, &target, tile, std::min(tile + tiles_per_job, target.n_tiles())});

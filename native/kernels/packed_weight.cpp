@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <new>
+#include <utility>
+#include <vector>
 
 #include "kernels/kernels.h"
 #include "kernels/quantized_rows.h"
@@ -11,8 +12,6 @@
 namespace altclip {
 
 namespace {
-
-constexpr std::align_val_t alignment{64};
 
 /// ggml's block_q8_0: a half-precision scale and 32 integers.
 struct Q8Block {
@@ -38,29 +37,42 @@ size_t bytes_of_tile(ggml_type type, int64_t n_in) {
     return static_cast<size_t>(n_in * output_tile) * ggml_type_size(type);
 }
 
+int64_t tiles_of(int64_t n_out) {
+    return (n_out + output_tile - 1) / output_tile;
+}
+
+/// Sixteen inputs of a row at a time, so that what is read comes in whole cache lines and what is written stays near.
 template <typename T>
 void pack_plain(const T * rows, int64_t n_in, int64_t n_rows, T * out) {
-    std::fill_n(out, n_in * output_tile, T{});
-    for (int64_t r = 0; r < n_rows; ++r) {
-        for (int64_t i = 0; i < n_in; ++i) out[i * output_tile + r] = rows[r * n_in + i];
+    if (n_rows < output_tile) std::fill_n(out, n_in * output_tile, T{});
+    for (int64_t first = 0; first < n_in; first += 16) {
+        const int64_t last = std::min<int64_t>(first + 16, n_in);
+        for (int64_t r = 0; r < n_rows; ++r) {
+            for (int64_t i = first; i < last; ++i) out[i * output_tile + r] = rows[r * n_in + i];
+        }
     }
 }
 
 /// w = q d: with the row's largest d as 12 bits, w = (q m / 128) s, m = 128 d / s; that division is widen_q8's.
-void pack_q8(const Q8Block * rows, int64_t n_in, int64_t n_rows, uint8_t * out, float * scales) {
+void pack_q8(const Q8Block * rows, int64_t n_in, int64_t n_rows, std::byte * out, float * scales) {
     const int64_t n_blocks = n_in / q8_block;
-    std::memset(out, 0, static_cast<size_t>(n_blocks * q8_block_bytes));
-    for (int64_t r = 0; r < n_rows; ++r, rows += n_blocks) {
+    if (n_rows < output_tile) std::memset(out, 0, static_cast<size_t>(n_blocks * q8_block_bytes));
+    for (int64_t r = 0; r < n_rows; ++r) {
         float largest = 0;
-        for (int64_t b = 0; b < n_blocks; ++b) largest = std::max(largest, std::fabs(ggml_fp16_to_fp32(rows[b].scale)));
+        for (int64_t b = 0; b < n_blocks; ++b)
+            largest = std::max(largest, std::fabs(ggml_fp16_to_fp32(rows[r * n_blocks + b].scale)));
         scales[r] = 127.0f * largest / static_cast<float>(weight_max);
-        for (int64_t b = 0; b < n_blocks; ++b) {
-            uint8_t * block = out + b * q8_block_bytes;
-            const float multiplier = scales[r] > 0 ? 128.0f * ggml_fp16_to_fp32(rows[b].scale) / scales[r] : 0.0f;
-            const auto rounded = static_cast<int16_t>(std::lrintf(multiplier));
-            std::memcpy(block + r * 2, &rounded, sizeof(rounded));
-            auto * q = reinterpret_cast<int8_t *>(block + output_tile * 2);
-            for (int64_t i = 0; i < q8_block; ++i) q[i / 2 * 2 * output_tile + r * 2 + i % 2] = rows[b].values[i];
+    }
+    for (int64_t b = 0; b < n_blocks; ++b, out += q8_block_bytes) {
+        auto * multipliers = reinterpret_cast<int16_t *>(out);
+        auto * pairs = reinterpret_cast<uint16_t *>(out) + output_tile;
+        for (int64_t r = 0; r < n_rows; ++r) {
+            const Q8Block & block = rows[r * n_blocks + b];
+            const float multiplier = scales[r] > 0 ? 128.0f * ggml_fp16_to_fp32(block.scale) / scales[r] : 0.0f;
+            multipliers[r] = static_cast<int16_t>(std::lrintf(multiplier));
+            uint16_t values[q8_block / 2];
+            std::memcpy(values, block.values, sizeof(values));
+            for (int64_t i = 0; i < q8_block / 2; ++i) pairs[i * output_tile + r] = values[i];
         }
     }
 }
@@ -70,15 +82,32 @@ uint16_t rounded(float x) {
     return static_cast<uint16_t>(std::lrintf(x));
 }
 
-/// The bits of one row's 32 inputs, into the words that it shares with others.
-void place_bits(const QuantizedBlock & block, int64_t row, int n_high, uint16_t * low, uint16_t * high) {
-    for (int64_t i = 0; i < 32; ++i) {
-        const int64_t vector = i / 2 * 2 + row / 8, lane = row % 8 * 2 + i % 2;
-        low[vector / 4 * 16 + lane] |= static_cast<uint16_t>((block.q[i] & 15) << vector % 4 * 4);
-        if (n_high == 0) continue;
-        const int64_t n_vectors = 16 / n_high;
-        high[vector / n_vectors * 16 + lane] |= static_cast<uint16_t>(block.q[i] >> 4 << vector % n_vectors * n_high);
+/// `n_bits` of each of a row's 32 inputs, the lowest if `shift` is 0, into the words that it shares with other rows.
+template <int n_bits, int shift>
+void place_bits(const uint8_t * q, int64_t row, uint16_t * words) {
+    constexpr int n_pairs = 8 / n_bits;  // of a row's inputs, in a word
+    const int64_t lane = row % 8 * 2;
+    const int half = static_cast<int>(row / 8) * n_bits;
+    for (int64_t word = 0; word < 16 / n_pairs; ++word, q += 2 * n_pairs) {
+        for (int odd = 0; odd < 2; ++odd) {
+            unsigned bits = 0;
+            for (int pair = 0; pair < n_pairs; ++pair)
+                bits |= (q[2 * pair + odd] >> shift & ((1U << n_bits) - 1)) << pair * 2 * n_bits;
+            words[word * 16 + lane + odd] |= static_cast<uint16_t>(bits << half);
+        }
     }
+}
+
+/// The largest |w| of a block.
+float largest_weight(const QuantizedBlock & block) {
+    float largest = 0;
+    for (int half = 0; half < 2; ++half) {
+        const auto [least, most] = std::minmax_element(block.q + half * 16, block.q + half * 16 + 16);
+        // w is linear in q: its largest size stands at an end
+        for (const uint8_t q : {*least, *most})
+            largest = std::max(largest, std::fabs(q * block.scale[half] - block.minimum[half]));
+    }
+    return largest;
 }
 
 /// w = q scale - minimum, with the row's largest |w| as 12 bits (less one: the numbers are rounded) in units of
@@ -87,7 +116,6 @@ void place_bits(const QuantizedBlock & block, int64_t row, int n_high, uint16_t 
 void pack_low_bits(ggml_type type, const std::byte * rows, int64_t n_in, int64_t n_rows, std::byte * out,
                    float * scales) {
     const int64_t n_blocks = n_in / 32, n_numbers = type == GGML_TYPE_Q4_0 ? 1 : 2;
-    const int n_high = type == GGML_TYPE_Q6_K ? 2 : type == GGML_TYPE_Q5_K ? 1 : 0;
     const int64_t n_words = bytes_of_block(type) / 2;
     auto * words = reinterpret_cast<uint16_t *>(out);
     std::fill_n(words, n_blocks * n_words, uint16_t{0});
@@ -95,10 +123,7 @@ void pack_low_bits(ggml_type type, const std::byte * rows, int64_t n_in, int64_t
     for (int64_t r = 0; r < n_rows; ++r, rows += ggml_row_size(type, n_in)) {
         read_quantized_row(type, rows, n_in, blocks.data());
         float largest = 0;
-        for (const QuantizedBlock & block : blocks) {
-            for (int64_t i = 0; i < 32; ++i)
-                largest = std::max(largest, std::fabs(block.q[i] * block.scale[i / 16] - block.minimum[i / 16]));
-        }
+        for (const QuantizedBlock & block : blocks) largest = std::max(largest, largest_weight(block));
         scales[r] = largest / static_cast<float>(weight_max - 1);
         const float unit = largest > 0 ? static_cast<float>(low_bits_unit) / scales[r] : 0.0f;
         uint16_t * numbers = words;
@@ -108,7 +133,9 @@ void pack_low_bits(ggml_type type, const std::byte * rows, int64_t n_in, int64_t
                 numbers[output_tile + r] = rounded(unit * (type == GGML_TYPE_Q6_K ? block.scale[1] : block.minimum[0]));
             }
             uint16_t * low = numbers + n_numbers * output_tile;
-            place_bits(block, r, n_high, low, low + 8 * output_tile);
+            place_bits<4, 0>(block.q, r, low);
+            if (type == GGML_TYPE_Q5_K) place_bits<1, 4>(block.q, r, low + 8 * output_tile);
+            if (type == GGML_TYPE_Q6_K) place_bits<2, 4>(block.q, r, low + 8 * output_tile);
             numbers += n_words;
         }
     }
@@ -116,34 +143,35 @@ void pack_low_bits(ggml_type type, const std::byte * rows, int64_t n_in, int64_t
 
 }  // namespace
 
-void PackedWeight::Free::operator()(std::byte * p) const {
-    ::operator delete(p, alignment);
-}
-
 bool PackedWeight::supports(ggml_type type) {
     return type == GGML_TYPE_F32 || type == GGML_TYPE_F16 || type == GGML_TYPE_BF16 || bytes_of_block(type) > 0;
 }
 
-PackedWeight::PackedWeight(ggml_type type, int64_t n_in, int64_t n_out)
+size_t PackedWeight::n_bytes(ggml_type type, int64_t n_in, int64_t n_out) {
+    const size_t scales = ggml_is_quantized(type) ? static_cast<size_t>(output_tile) * sizeof(float) : 0;
+    return static_cast<size_t>(tiles_of(n_out)) * (bytes_of_tile(type, n_in) + scales);
+}
+
+PackedWeight::PackedWeight(ggml_type type, int64_t n_in, int64_t n_out, std::shared_ptr<std::byte> memory)
     : type_(type),
       n_in_(n_in),
       n_out_(n_out),
-      n_tiles_((n_out + output_tile - 1) / output_tile),
+      n_tiles_(tiles_of(n_out)),
       tile_bytes_(bytes_of_tile(type, n_in)),
-      data_(static_cast<std::byte *>(::operator new(static_cast<size_t>(n_tiles_) * tile_bytes_, alignment))),
-      scales_(ggml_is_quantized(type) ? static_cast<size_t>(n_tiles_ * output_tile) : 0) {}
+      memory_(std::move(memory)) {}
 
 void PackedWeight::pack(const void * rows, int64_t first, int64_t last) {
+    auto * scales = reinterpret_cast<float *>(memory_.get() + static_cast<size_t>(n_tiles_) * tile_bytes_);
     for (int64_t t = first; t < last; ++t) {
         const int64_t n_rows = std::min(output_tile, n_out_ - t * output_tile);
         const auto * source =
             static_cast<const std::byte *>(rows) + static_cast<size_t>(t * output_tile) * ggml_row_size(type_, n_in_);
-        std::byte * target = data_.get() + static_cast<size_t>(t) * tile_bytes_;
+        std::byte * target = memory_.get() + static_cast<size_t>(t) * tile_bytes_;
+        if (ggml_is_quantized(type_)) std::fill_n(scales + t * output_tile, output_tile, 0.0f);
         if (type_ == GGML_TYPE_Q8_0) {
-            pack_q8(reinterpret_cast<const Q8Block *>(source), n_in_, n_rows, reinterpret_cast<uint8_t *>(target),
-                    scales_.data() + t * output_tile);
+            pack_q8(reinterpret_cast<const Q8Block *>(source), n_in_, n_rows, target, scales + t * output_tile);
         } else if (ggml_is_quantized(type_)) {
-            pack_low_bits(type_, source, n_in_, n_rows, target, scales_.data() + t * output_tile);
+            pack_low_bits(type_, source, n_in_, n_rows, target, scales + t * output_tile);
         } else if (type_ == GGML_TYPE_F32) {
             pack_plain(reinterpret_cast<const float *>(source), n_in_, n_rows, reinterpret_cast<float *>(target));
         } else {

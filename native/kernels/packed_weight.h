@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "ggml.h"
 
@@ -18,8 +17,11 @@ public:
     /// Whether this type has kernels: f32, f16, bf16, q8_0, q6_K, q5_K, q4_K and q4_0.
     static bool supports(ggml_type type);
 
-    /// Reserves memory only; pack() fills it. Throws std::bad_alloc.
-    PackedWeight(ggml_type type, int64_t n_in, int64_t n_out);
+    /// Bytes that a weight of this kind takes: its tiles, then the outputs' scales where it is quantised.
+    static size_t n_bytes(ggml_type type, int64_t n_in, int64_t n_out);
+
+    /// In `memory` of n_bytes(), aligned to 64, that pack() fills or has filled once.
+    PackedWeight(ggml_type type, int64_t n_in, int64_t n_out, std::shared_ptr<std::byte> memory);
 
     /// Packs tiles [first, last) from ggml's rows; different tiles may be packed by different threads.
     void pack(const void * rows, int64_t first, int64_t last);
@@ -28,24 +30,18 @@ public:
     int64_t n_in() const { return n_in_; }
     int64_t n_out() const { return n_out_; }
     int64_t n_tiles() const { return n_tiles_; }
-    size_t n_bytes() const { return n_tiles_ * tile_bytes_; }
-    const std::byte * tile(int64_t index) const { return data_.get() + static_cast<size_t>(index) * tile_bytes_; }
+    const std::byte * tile(int64_t index) const { return memory_.get() + static_cast<size_t>(index) * tile_bytes_; }
     /// Of quantised types alone: the outputs' scales, and what 32 inputs take.
-    const float * scales(int64_t index) const { return scales_.data() + index * 16; }
+    const float * scales(int64_t index) const { return reinterpret_cast<const float *>(tile(n_tiles_)) + index * 16; }
     size_t block_bytes() const { return tile_bytes_ / static_cast<size_t>(n_in_ / 32); }
 
 private:
-    struct Free {
-        void operator()(std::byte * p) const;
-    };
-
     ggml_type type_;
     int64_t n_in_;
     int64_t n_out_;
     int64_t n_tiles_;
     size_t tile_bytes_;
-    std::unique_ptr<std::byte, Free> data_;
-    std::vector<float> scales_;
+    std::shared_ptr<std::byte> memory_;
 };
 
 }  // namespace altclip

@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "kernels/attention.h"
+#include "kernels/huge_pages.h"
 #include "kernels/linear.h"
 
 using namespace altclip;
@@ -57,12 +58,20 @@ Matrix make_matrix(ggml_type type, int64_t n_in, int64_t n_out) {
     return quantize(type, n_in, n_out, noise(n_in * n_out, 0.05f));
 }
 
+PackedWeight packed_weight(const Matrix & m) {
+    const size_t n_bytes = PackedWeight::n_bytes(m.type, m.n_in, m.n_out);
+    const std::shared_ptr<std::byte> memory = huge_pages(n_bytes);
+    std::fill_n(memory.get(), n_bytes, std::byte{0x7f});  // nothing that pack() leaves as it was may count
+    PackedWeight weight(m.type, m.n_in, m.n_out, memory);
+    weight.pack(m.rows.data(), 0, weight.n_tiles());
+    return weight;
+}
+
 std::vector<float> run_product(Isa isa, const Matrix & m, const std::vector<float> & x, int64_t n_rows,
                                std::optional<Activation> activation, const std::vector<float> & bias,
                                const std::vector<float> & residual) {
     const KernelTable & kernels = kernel_table(isa);
-    PackedWeight weight(m.type, m.n_in, m.n_out);
-    weight.pack(m.rows.data(), 0, weight.n_tiles());
+    const PackedWeight weight = packed_weight(m);
     const Operand operand = operand_of(kernels, m.type);
     std::vector<float> packed(static_cast<size_t>(packed_rows_size(kernels, operand, m.n_in, n_rows)));
     for (int i = 0; i < 3; ++i) pack_rows(kernels, operand, x.data(), m.n_in, n_rows, m.n_in, packed.data(), i, 3);
@@ -189,8 +198,7 @@ TEST("a product stops at its next job when it is aborted") {
     const KernelTable & kernels = kernel_table(best_isa());
     const int64_t n_in = 8, n_out = 2048;
     const Matrix m = make_matrix(GGML_TYPE_F32, n_in, n_out);
-    PackedWeight weight(m.type, n_in, n_out);
-    weight.pack(m.rows.data(), 0, weight.n_tiles());
+    const PackedWeight weight = packed_weight(m);
     const std::vector<float> x(static_cast<size_t>(n_in), 1.0f);
     std::vector<float> packed(static_cast<size_t>(packed_rows_size(kernels, Operand::f32, n_in, 1)));
     pack_rows(kernels, Operand::f32, x.data(), n_in, 1, n_in, packed.data(), 0, 1);

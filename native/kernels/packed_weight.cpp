@@ -102,9 +102,13 @@ void place_bits(const uint8_t * q, int64_t row, uint16_t * words) {
 float largest_weight(const QuantizedBlock & block) {
     float largest = 0;
     for (int half = 0; half < 2; ++half) {
-        const auto [least, most] = std::minmax_element(block.q + half * 16, block.q + half * 16 + 16);
+        uint8_t least = 255, most = 0;
+        for (int i = half * 16; i < half * 16 + 16; ++i) {
+            least = std::min(least, block.q[i]);
+            most = std::max(most, block.q[i]);
+        }
         // w is linear in q: its largest size stands at an end
-        for (const uint8_t q : {*least, *most})
+        for (const uint8_t q : {least, most})
             largest = std::max(largest, std::fabs(q * block.scale[half] - block.minimum[half]));
     }
     return largest;

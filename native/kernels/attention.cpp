@@ -61,6 +61,7 @@ void attend(const KernelTable & kernels, const AttentionSpan & span, int64_t n_e
     const Scratch s(memory, span.n_key, n_embd_head);
     const int64_t token_tile = kernels.token_tile, step = kernels.output_tiles * output_tile;
     const int64_t n_key_padded = padded(span.n_key), n_values = padded(n_embd_head);
+    const Ahead nothing{reinterpret_cast<const std::byte *>(s.keys), 0, 0};  // what comes next is in the cache
     transpose_keys(at.k, at.ld_k, span.n_key, n_embd_head, s.keys);
     const float * values = at.v;
     int64_t ld_values = at.ld_v;
@@ -83,7 +84,8 @@ void attend(const KernelTable & kernels, const AttentionSpan & span, int64_t n_e
             for (int64_t i = 0; i < n_block; i += token_tile) {
                 kernels.product_f32(std::min(token_tile, n_block - i), n_tiles, n_embd_head,
                                     s.queries + i * n_embd_head, s.keys + key * n_embd_head, output_tile,
-                                    n_embd_head * output_tile, s.scores + i * n_key_padded + key, n_key_padded, false);
+                                    n_embd_head * output_tile, s.scores + i * n_key_padded + key, n_key_padded, false,
+                                    nothing);
             }
         }
         for (int64_t i = 0; i < n_block; i += token_tile) {
@@ -94,7 +96,7 @@ void attend(const KernelTable & kernels, const AttentionSpan & span, int64_t n_e
             kernels.pack_f32(s.scores + i * n_key_padded, n_key_padded, n, span.n_key, s.weights);
             for (int64_t c = 0; c < n_values; c += step) {
                 kernels.product_f32(n, std::min(step, n_values - c) / output_tile, span.n_key, s.weights, values + c,
-                                    ld_values, output_tile, s.result + c, n_values, false);
+                                    ld_values, output_tile, s.result + c, n_values, false, nothing);
             }
             for (int64_t r = 0; r < n; ++r) {
                 float * y = at.y + (first + i + r) * at.ld_y;

@@ -18,12 +18,19 @@ namespace {
 
 constexpr int64_t token_tile = 6;
 
+inline void fetch(const std::byte * line) {
+    _mm_prefetch(reinterpret_cast<const char *>(line), _MM_HINT_T0);
+}
+
 template <int R>
-void tile_f32(int64_t k, const float * a, const float * b, int64_t ldb, float * c, int64_t ldc, bool accumulate) {
+void tile_f32(int64_t k, const float * a, const float * b, int64_t ldb, float * c, int64_t ldc, bool accumulate,
+              const Ahead & ahead) {
+    const std::byte * line = ahead.memory;
     __m256 c00 = _mm256_setzero_ps(), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
     __m256 c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
 #pragma GCC unroll 4
-    for (int64_t i = 0; i < k; ++i, a += token_tile, b += ldb) {
+    for (int64_t i = 0; i < k; ++i, a += token_tile, b += ldb, line += ahead.step) {
+        fetch(line);
         const __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + 8);
         __m256 x = _mm256_broadcast_ss(a);
         c00 = _mm256_fmadd_ps(x, b0, c00), c01 = _mm256_fmadd_ps(x, b1, c01);
@@ -62,11 +69,13 @@ inline void step_i16(const int32_t * a, __m256i b0, __m256i b1, __m256i & low, _
 
 template <int R>
 void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float * output_scales,
-              const float * token_scales, float * c, int64_t ldc, bool accumulate) {
+              const float * token_scales, float * c, int64_t ldc, bool accumulate, const std::byte * line,
+              int64_t line_step) {
     __m256i c00 = _mm256_setzero_si256(), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
     __m256i c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
-#pragma GCC unroll 4
-    for (int64_t i = 0; i < n_pairs; ++i, a += token_tile, b += 2 * output_tile) {
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < n_pairs; ++i, a += token_tile, b += 2 * output_tile, line += line_step) {
+        fetch(line);
         const __m256i b0 = _mm256_load_si256(reinterpret_cast<const __m256i *>(b));
         const __m256i b1 = _mm256_load_si256(reinterpret_cast<const __m256i *>(b + output_tile));
         step_i16(a, b0, b1, c00, c01);
@@ -95,31 +104,33 @@ void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float
 }
 
 void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a, const float * b, int64_t ldb,
-                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate) {
+                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
     switch (n_rows) {
-        case 6: return tile_f32<6>(k, a, b, ldb, c, ldc, accumulate);
-        case 5: return tile_f32<5>(k, a, b, ldb, c, ldc, accumulate);
-        case 4: return tile_f32<4>(k, a, b, ldb, c, ldc, accumulate);
-        case 3: return tile_f32<3>(k, a, b, ldb, c, ldc, accumulate);
-        case 2: return tile_f32<2>(k, a, b, ldb, c, ldc, accumulate);
-        default: return tile_f32<1>(k, a, b, ldb, c, ldc, accumulate);
+        case 6: return tile_f32<6>(k, a, b, ldb, c, ldc, accumulate, ahead);
+        case 5: return tile_f32<5>(k, a, b, ldb, c, ldc, accumulate, ahead);
+        case 4: return tile_f32<4>(k, a, b, ldb, c, ldc, accumulate, ahead);
+        case 3: return tile_f32<3>(k, a, b, ldb, c, ldc, accumulate, ahead);
+        case 2: return tile_f32<2>(k, a, b, ldb, c, ldc, accumulate, ahead);
+        default: return tile_f32<1>(k, a, b, ldb, c, ldc, accumulate, ahead);
     }
 }
 
 void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t * a, const int16_t * b, int64_t /*next*/,
-                 const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate) {
+                 const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate,
+                 const Ahead & ahead) {
     for (int64_t i = 0; i < k; i += integer_run) {
         const int64_t n_pairs = std::min(integer_run, k - i) / 2;
         const int32_t * x = a + i / 2 * token_tile;
         const int16_t * w = b + i * output_tile;
         const bool add = accumulate || i > 0;
+        const std::byte * line = ahead.memory + i / 2 * ahead.step;
         switch (n_rows) {
-            case 6: tile_i16<6>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
-            case 5: tile_i16<5>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
-            case 4: tile_i16<4>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
-            case 3: tile_i16<3>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
-            case 2: tile_i16<2>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
-            default: tile_i16<1>(n_pairs, x, w, output_scales, token_scales, c, ldc, add); break;
+            case 6: tile_i16<6>(n_pairs, x, w, output_scales, token_scales, c, ldc, add, line, ahead.step); break;
+            case 5: tile_i16<5>(n_pairs, x, w, output_scales, token_scales, c, ldc, add, line, ahead.step); break;
+            case 4: tile_i16<4>(n_pairs, x, w, output_scales, token_scales, c, ldc, add, line, ahead.step); break;
+            case 3: tile_i16<3>(n_pairs, x, w, output_scales, token_scales, c, ldc, add, line, ahead.step); break;
+            case 2: tile_i16<2>(n_pairs, x, w, output_scales, token_scales, c, ldc, add, line, ahead.step); break;
+            default: tile_i16<1>(n_pairs, x, w, output_scales, token_scales, c, ldc, add, line, ahead.step); break;
         }
     }
 }

@@ -52,8 +52,8 @@ void pair_bf16(const uint16_t * x, int64_t n, int16_t * out) {
 }
 
 void product_bf16(int64_t n_rows, int64_t n_tiles, int64_t n_pairs, const int32_t * a, const int16_t * b, int64_t next,
-                  float * c, int64_t ldc, bool accumulate) {
-    product<BfloatStep>(n_rows, n_tiles, n_pairs, a, b, 2 * output_tile, next,
+                  float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
+    product<BfloatStep>(n_rows, n_tiles, n_pairs, a, b, 2 * output_tile, next, ahead,
                         [&](int64_t r, int64_t t, __m512 sum) { put(c + r * ldc + t * output_tile, sum, accumulate); });
 }
 

@@ -26,15 +26,15 @@ struct MaddStep : PairStep {
 }  // namespace
 
 void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
-                 int64_t next, float * c, int64_t ldc, bool accumulate) {
-    product<FloatStep>(n_rows, n_tiles, k, a, b, ldb, next,
+                 int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
+    product<FloatStep>(n_rows, n_tiles, k, a, b, ldb, next, ahead,
                        [&](int64_t r, int64_t t, __m512 sum) { put(c + r * ldc + t * output_tile, sum, accumulate); });
 }
 
 void product_i16_madd(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
-                      const float * output_scales, const float * token_scales, float * c, int64_t ldc,
-                      bool accumulate) {
-    product_i16<MaddStep>(n_rows, n_tiles, k, a, b, next, output_scales, token_scales, c, ldc, accumulate);
+                      const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate,
+                      const Ahead & ahead) {
+    product_i16<MaddStep>(n_rows, n_tiles, k, a, b, next, output_scales, token_scales, c, ldc, accumulate, ahead);
 }
 
 void widen_f16(const uint16_t * x, int64_t n, float * out) {

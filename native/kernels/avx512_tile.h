@@ -16,13 +16,20 @@ namespace altclip::avx512 {
 inline constexpr int64_t token_tile = 12;
 inline constexpr int64_t input_block = 512;  // 64 kB of widened f32: the second-level cache holds it and the tokens
 
+inline void fetch(const std::byte * line) {
+    _mm_prefetch(reinterpret_cast<const char *>(line), _MM_HINT_T0);
+}
+
 /// Sums over k of a [k][token_tile] times T tiles of b, for R tokens, given to store(token, tile, sum). Step has the
 /// types of a token's and a weight vector's element, zero, load, broadcast and the multiply-add.
 template <typename Step, int R, int T, typename Store, int... I>
 inline void tile(std::integer_sequence<int, I...>, int64_t k, const typename Step::Token * a,
-                 const typename Step::Weight * b, int64_t ldb, int64_t next, const Store & store) {
+                 const typename Step::Weight * b, int64_t ldb, int64_t next, const Ahead & ahead, const Store & store) {
+    const std::byte * line = ahead.memory;
     typename Step::Sum sums[R * T] = {((void)I, Step::zero())...};
-    for (; k > 0; --k, a += token_tile, b += ldb) {
+    for (; k > 0; --k, a += token_tile, b += ldb, line += ahead.step) {
+        fetch(line);
+        if (T > 1) fetch(line + ahead.next);
         const auto w0 = Step::load(b), w1 = Step::load(T > 1 ? b + next : b);
         ((sums[I] = Step::multiply_add(sums[I], Step::broadcast(a + I / T), I % T ? w1 : w0)), ...);
     }
@@ -31,10 +38,10 @@ inline void tile(std::integer_sequence<int, I...>, int64_t k, const typename Ste
 
 template <typename Step, int T, typename Store>
 inline void rows(int64_t n_rows, int64_t k, const typename Step::Token * a, const typename Step::Weight * b,
-                 int64_t ldb, int64_t next, const Store & store) {
+                 int64_t ldb, int64_t next, const Ahead & ahead, const Store & store) {
     const auto run = [&](auto r) {
         constexpr int R = decltype(r)::value;
-        tile<Step, R, T>(std::make_integer_sequence<int, R * T>(), k, a, b, ldb, next, store);
+        tile<Step, R, T>(std::make_integer_sequence<int, R * T>(), k, a, b, ldb, next, ahead, store);
     };
     switch (n_rows) {
         case 12: return run(std::integral_constant<int, 12>());
@@ -55,9 +62,10 @@ inline void rows(int64_t n_rows, int64_t k, const typename Step::Token * a, cons
 /// store(token, tile, sum) for every one of n_rows by n_tiles.
 template <typename Step, typename Store>
 inline void product(int64_t n_rows, int64_t n_tiles, int64_t k, const typename Step::Token * a,
-                    const typename Step::Weight * b, int64_t ldb, int64_t next, const Store & store) {
-    if (n_tiles > 1) return rows<Step, 2>(n_rows, k, a, b, ldb, next, store);
-    rows<Step, 1>(n_rows, k, a, b, ldb, next, store);
+                    const typename Step::Weight * b, int64_t ldb, int64_t next, const Ahead & ahead,
+                    const Store & store) {
+    if (n_tiles > 1) return rows<Step, 2>(n_rows, k, a, b, ldb, next, ahead, store);
+    rows<Step, 1>(n_rows, k, a, b, ldb, next, ahead, store);
 }
 
 /// c (+)= value
@@ -68,7 +76,8 @@ inline void put(float * c, __m512 value, bool accumulate) {
 /// KernelTable::product_i16 with Step's way to multiply pairs and add them up.
 template <typename Step>
 void product_i16(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
-                 const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate) {
+                 const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate,
+                 const Ahead & ahead) {
     for (int64_t i = 0; i < k; i += integer_run) {
         const bool add = accumulate || i > 0;
         const auto store = [&](int64_t r, int64_t t, __m512i sum) {
@@ -76,8 +85,9 @@ void product_i16(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, 
                 _mm512_mul_ps(_mm512_loadu_ps(output_scales + t * output_tile), _mm512_set1_ps(token_scales[r]));
             put(c + r * ldc + t * output_tile, _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale), add);
         };
+        const Ahead here{ahead.memory + i / 2 * ahead.step, ahead.step, ahead.next};
         product<Step>(n_rows, n_tiles, std::min(integer_run, k - i) / 2, a + i / 2 * token_tile, b + i * output_tile,
-                      2 * output_tile, next, store);
+                      2 * output_tile, next, here, store);
     }
 }
 

@@ -6,6 +6,7 @@
 // front to back; weights lie in the same order whatever the table.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -44,6 +45,14 @@ inline constexpr int64_t q4_0_block_bytes = low_bits_block_bytes(1, 4), q4_k_blo
 /// What a product multiplies: activations are packed so, weights widened so.
 enum class Operand { f32, i16, bytes, bf16 };
 
+/// Memory that a product asks for on its way, so that the next weights come while it multiplies: a line at every step
+/// of its inner loop, `step` bytes apart; of its second output tile those `next` bytes on.
+struct Ahead {
+    const std::byte * memory;
+    int64_t step;
+    int64_t next;
+};
+
 struct KernelTable {
     int64_t token_tile;    // tokens of a product; a divisor of max_token_tile
     int64_t output_tiles;  // output tiles that a product takes at most, up to max_output_tiles
@@ -67,12 +76,12 @@ struct KernelTable {
     /// c [n_rows][n_tiles][output_tile] (+)= a b, with a [k][token_tile] and n_tiles of b [k][output_tile]; the tiles
     /// of b begin `next` floats apart, rows of b and c are ldb and ldc apart.
     void (*product_f32)(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
-                        int64_t next, float * c, int64_t ldc, bool accumulate);
+                        int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
     /// The same with packed integers, times output_scales [n_tiles][output_tile] and token_scales. k is a multiple
     /// of 32.
     void (*product_i16)(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
                         const float * output_scales, const float * token_scales, float * c, int64_t ldc,
-                        bool accumulate);
+                        bool accumulate, const Ahead & ahead);
 
     /// y = activation(c + bias) + residual for n values; bias, activation and residual may be absent.
     void (*finish)(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
@@ -94,7 +103,7 @@ struct KernelTable {
     void (*widen_bytes)(const uint8_t * blocks, int64_t n_blocks, int16_t * out) = nullptr;
     void (*product_bytes)(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b,
                           int64_t next, const float * output_scales, const float * token_scales, float * c, int64_t ldc,
-                          bool accumulate) = nullptr;
+                          bool accumulate, const Ahead & ahead) = nullptr;
 
     // where bf16 weights are multiplied as they are, by activations rounded to bf16 (as PyTorch does), summed in f32
     /// As pack_i16; n_in may be odd, the last pair then ends with 0.
@@ -103,7 +112,7 @@ struct KernelTable {
     void (*pair_bf16)(const uint16_t * x, int64_t n, int16_t * out) = nullptr;
     /// As product_f32 over n_pairs pairs; `next` counts numbers of 16 bits.
     void (*product_bf16)(int64_t n_rows, int64_t n_tiles, int64_t n_pairs, const int32_t * a, const int16_t * b,
-                         int64_t next, float * c, int64_t ldc, bool accumulate) = nullptr;
+                         int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) = nullptr;
 };
 
 /// Throws unsupported where this build has no kernels for it: check isa_supported first.

@@ -10,6 +10,10 @@ constexpr int64_t token_block = 264;  // tokens of a job: their activations stay
 constexpr int64_t max_input_block = 1024;
 static_assert(token_block % max_token_tile == 0, "whole tiles");
 
+// Few tokens are done before the weights have come from memory: then blocks are small, and products ask for the next.
+constexpr int64_t few_tokens = 48, few_tokens_input_block = 256;
+constexpr int64_t few_tokens_groups = 4;  // groups of tiles of a job then, since the next group is asked for too
+
 /// What a thread works in: weight tiles widened, and the sums of one job.
 struct alignas(64) Scratch {
     union {
@@ -20,6 +24,14 @@ struct alignas(64) Scratch {
 };
 static_assert(sizeof(Scratch) <= 104 * 1024, "on the stack, of which a thread of musl has 128 KB");
 
+/// Asks the caches for memory that is soon read or written.
+void fetch(const void * memory, int64_t n_bytes) {
+#if defined(__GNUC__)
+    for (int64_t i = 0; i < n_bytes; i += 64) __builtin_prefetch(static_cast<const std::byte *>(memory) + i);
+    __asm__ volatile("");  // GCC drops calls of functions that do nothing but ask
+#endif
+}
+
 int64_t n_token_tiles(const KernelTable & kernels, int64_t n_rows) {
     return (n_rows + kernels.token_tile - 1) / kernels.token_tile;
 }
@@ -29,20 +41,27 @@ int64_t words_of_row(Operand operand, int64_t n_in) {
     return operand == Operand::f32 ? n_in : (n_in + 1) / 2;
 }
 
-/// Products of up to output_tiles weight tiles with one block of tokens, over all inputs, into scratch.sums.
+/// Products of up to output_tiles weight tiles with one block of tokens, over all inputs.
 class TileProduct {
 public:
     TileProduct(const KernelTable & kernels, const PackedWeight & weight, int64_t tile, int64_t n_tiles,
                 Scratch & scratch)
         : kernels_(kernels), weight_(weight), tile_(tile), n_tiles_(n_tiles), scratch_(scratch) {}
 
-    void run(const float * packed, int64_t n_rows, int64_t first_row, int64_t n) {
+    /// Calls before(i, n_tile) ahead of the last product of tokens [i, i + n_tile) of the block, and after(i, n_tile,
+    /// sums) once their sums [n_tile][n_tiles][output_tile] are complete.
+    template <typename Before, typename After>
+    void run(const float * packed, int64_t n_rows, int64_t first_row, int64_t n, const Before & before,
+             const After & after) {
         const int64_t n_in = weight_.n_in(), token_tile = kernels_.token_tile, ld = n_tiles_ * output_tile;
+        const int64_t input_block =
+            n <= few_tokens ? std::min(kernels_.input_block, few_tokens_input_block) : kernels_.input_block;
         const Operand operand = operand_of(kernels_, weight_.type());
         const int64_t row_words = words_of_row(operand, n_in);
         const float * token_scales = packed + n_token_tiles(kernels_, n_rows) * token_tile * row_words;
-        for (int64_t k = 0; k < n_in; k += kernels_.input_block) {
-            const int64_t n_k = std::min(kernels_.input_block, n_in - k);
+        for (int64_t k = 0; k < n_in; k += input_block) {
+            const int64_t n_k = std::min(input_block, n_in - k);
+            const bool last = k + n_k == n_in;
             const Widened w = widen(k, n_k);
             for (int64_t i = 0; i < n; i += token_tile) {
                 const int64_t row = first_row + i, n_tile = std::min(token_tile, n - i);
@@ -50,23 +69,26 @@ public:
                 // a tile begins at row * row_words: it holds token_tile rows
                 const float * tokens = packed + row * row_words + words_of_row(operand, k) * token_tile;
                 const auto * words = reinterpret_cast<const int32_t *>(tokens);
+                const Ahead next = ahead(k, n_k, i, n, words_of_row(operand, n_k));
+                if (last) before(i, n_tile);
                 switch (operand) {
                     case Operand::f32:
                         kernels_.product_f32(n_tile, n_tiles_, n_k, tokens, static_cast<const float *>(w.data),
-                                             output_tile, w.next, sums, ld, k > 0);
+                                             output_tile, w.next, sums, ld, k > 0, next);
                         break;
                     case Operand::i16:
                     case Operand::bytes: {
                         const auto product = operand == Operand::i16 ? kernels_.product_i16 : kernels_.product_bytes;
                         product(n_tile, n_tiles_, n_k, words, static_cast<const int16_t *>(w.data), w.next,
-                                weight_.scales(tile_), token_scales + row, sums, ld, k > 0);
+                                weight_.scales(tile_), token_scales + row, sums, ld, k > 0, next);
                         break;
                     }
                     case Operand::bf16:
                         kernels_.product_bf16(n_tile, n_tiles_, (n_k + 1) / 2, words,
-                                              static_cast<const int16_t *>(w.data), w.next, sums, ld, k > 0);
+                                              static_cast<const int16_t *>(w.data), w.next, sums, ld, k > 0, next);
                         break;
                 }
+                if (last) after(i, n_tile, sums);
             }
         }
     }
@@ -101,6 +123,19 @@ private:
             }
         }
         return {scratch_.f32, next};
+    }
+
+    /// The weights that come after inputs [k, k + n_k): the share of tokens [i, i + token_tile) of n, in n_steps.
+    Ahead ahead(int64_t k, int64_t n_k, int64_t i, int64_t n, int64_t n_steps) const {
+        constexpr int64_t most_shares = 8;  // of more tokens than that the multiplications take longer than the memory
+        const bool last = k + n_k == weight_.n_in();
+        const int64_t n_shares = (n + kernels_.token_tile - 1) / kernels_.token_tile;
+        const int64_t tile = tile_ + (last ? n_tiles_ : 0);
+        if (n_shares > most_shares || tile + n_tiles_ > weight_.n_tiles()) return {weight_.tile(tile_), 0, 0};
+        const auto tile_bytes = static_cast<int64_t>(weight_.tile_bytes());
+        const int64_t step = tile_bytes * n_k / weight_.n_in() / n_shares / n_steps + 1;
+        const int64_t first = last ? 0 : tile_bytes * (k + n_k) / weight_.n_in();
+        return {weight_.tile(tile) + first + i / kernels_.token_tile * n_steps * step, step, tile_bytes};
     }
 
     /// Inputs [k, k + n_k) of tile t, to integers, to bytes, or by way of integers to f32.
@@ -138,6 +173,47 @@ int64_t n_groups(const KernelTable & kernels, const LinearPart & part) {
     return part.weight ? (part.weight->n_tiles() + kernels.output_tiles - 1) / kernels.output_tiles : 0;
 }
 
+struct Rows {
+    const float * residual;
+    int64_t ld_residual;
+    float * y;
+    int64_t ld;
+};
+
+/// Tokens [first, first + n) by one group of all parts' tiles.
+void run_group(const LinearTask & task, int64_t group, const float * packed, int64_t n_rows, int64_t first, int64_t n,
+               const Rows & rows, Scratch & scratch) {
+    const KernelTable & kernels = *task.kernels;
+    const LinearPart * part = task.parts.data();
+    for (; group >= n_groups(kernels, *part); ++part) group -= n_groups(kernels, *part);
+    const int64_t tile = group * kernels.output_tiles, output = tile * output_tile;
+    const int64_t n_tiles = std::min(kernels.output_tiles, part->weight->n_tiles() - tile);
+    const int64_t n_outputs = std::min(n_tiles * output_tile, part->weight->n_out() - output);
+    const int64_t column = part->column + output;
+    const float * bias = part->bias ? part->bias + output : nullptr;
+    const auto residual = [&](int64_t row) {
+        return rows.residual ? rows.residual + row * rows.ld_residual + column : nullptr;
+    };
+    const auto y = [&](int64_t row) { return rows.y + row * rows.ld + column; };
+    const auto bytes = n_outputs * static_cast<int64_t>(sizeof(float));
+    TileProduct(kernels, *part->weight, tile, n_tiles, scratch)
+        .run(
+            packed, n_rows, first, n,
+            [&](int64_t i, int64_t n_tile) {
+                for (int64_t row = first + i; row < first + i + n_tile; ++row) {
+                    fetch(y(row), bytes);
+                    if (rows.residual) fetch(residual(row), bytes);
+                }
+            },
+            [&](int64_t i, int64_t n_tile, const float * sums) {
+                for (int64_t r = 0; r < n_tile; ++r) {
+                    const int64_t row = first + i + r;
+                    kernels.finish(sums + r * n_tiles * output_tile, n_outputs, bias, task.activation, residual(row),
+                                   y(row));
+                }
+            });
+}
+
 }  // namespace
 
 int64_t packed_rows_size(const KernelTable & kernels, Operand operand, int64_t n_in, int64_t n_rows) {
@@ -173,25 +249,14 @@ void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const f
     // blocks of equal size, so that the last one is not a stub
     const int64_t n_blocks = (n_rows + token_block - 1) / token_block;
     const int64_t block = (n_token_tiles(kernels, n_rows) + n_blocks - 1) / n_blocks * kernels.token_tile;
-    for (int64_t job = task.next++; job < n_all * n_blocks; job = task.next++) {
+    const int64_t n_job_groups = n_rows <= few_tokens ? few_tokens_groups : 1;
+    const int64_t n_jobs = (n_all + n_job_groups - 1) / n_job_groups;
+    for (int64_t job = task.next++; job < n_jobs * n_blocks; job = task.next++) {
         if (task.aborted && (*task.aborted)()) return;
-        int64_t group = job % n_all;
-        const LinearPart * part = task.parts.data();
-        for (; group >= n_groups(kernels, *part); ++part) group -= n_groups(kernels, *part);
-        const int64_t first = job / n_all * block, n = std::min(block, n_rows - first);
-        if (n <= 0) continue;
-        const int64_t tile = group * kernels.output_tiles;
-        const int64_t n_tiles = std::min(kernels.output_tiles, part->weight->n_tiles() - tile);
-        TileProduct(kernels, *part->weight, tile, n_tiles, scratch).run(packed, n_rows, first, n);
-
-        const int64_t output = tile * output_tile;
-        const int64_t n_outputs = std::min(n_tiles * output_tile, part->weight->n_out() - output);
-        const int64_t column = part->column + output;
-        for (int64_t i = 0; i < n; ++i) {
-            const int64_t row = first + i;
-            kernels.finish(scratch.sums + i * n_tiles * output_tile, n_outputs,
-                           part->bias ? part->bias + output : nullptr, task.activation,
-                           residual ? residual + row * ld_residual + column : nullptr, y + row * ld + column);
+        const int64_t first = job / n_jobs * block, n = std::min(block, n_rows - first);
+        const int64_t group = job % n_jobs * n_job_groups;
+        for (int64_t g = group; n > 0 && g < std::min(group + n_job_groups, n_all); ++g) {
+            run_group(task, g, packed, n_rows, first, n, {residual, ld_residual, y, ld}, scratch);
         }
     }
 }

@@ -102,7 +102,7 @@ inline void half_product(std::integer_sequence<int, I...>, int64_t n_rows, int64
 template <typename Step>
 void product_bytes(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t * a, const int16_t * b,
                    int64_t /*next*/, const float * output_scales, const float * token_scales, float * c, int64_t ldc,
-                   bool accumulate) {
+                   bool accumulate, const Ahead & /*ahead*/) {
     for (int64_t first = 0; first < output_tile; first += half_tile) {
         half_product<Step>(std::make_integer_sequence<int, n_sums>(), n_rows, k / q8_block,
                            reinterpret_cast<const int8_t *>(a), reinterpret_cast<const uint8_t *>(b), first,

@@ -49,7 +49,7 @@ void tile_f32(std::integer_sequence<int, I...>, int64_t k, const float * a, cons
 }  // namespace
 
 void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a, const float * b, int64_t ldb,
-                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate) {
+                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate, const Ahead & /*ahead*/) {
     const auto run = [&](auto sums) { tile_f32(sums, k, a, b, ldb, c, ldc, accumulate); };
     switch (n_rows) {
         case 6: return run(std::make_integer_sequence<int, 24>());

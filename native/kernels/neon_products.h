@@ -10,7 +10,7 @@ namespace altclip::neon {
 inline constexpr int64_t input_block = 512;  // 32 kB of widened f32
 
 void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
-                 int64_t next, float * c, int64_t ldc, bool accumulate);
+                 int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
 
 constexpr KernelTable table() {
     KernelTable t{};

@@ -30,6 +30,7 @@ public:
     int64_t n_in() const { return n_in_; }
     int64_t n_out() const { return n_out_; }
     int64_t n_tiles() const { return n_tiles_; }
+    size_t tile_bytes() const { return tile_bytes_; }
     const std::byte * tile(int64_t index) const { return memory_.get() + static_cast<size_t>(index) * tile_bytes_; }
     /// Of quantised types alone: the outputs' scales, and what 32 inputs take.
     const float * scales(int64_t index) const { return reinterpret_cast<const float *>(tile(n_tiles_)) + index * 16; }

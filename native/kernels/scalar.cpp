@@ -93,7 +93,7 @@ void widen_low_bits(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
 }
 
 void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a, const float * b, int64_t ldb,
-                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate) {
+                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate, const Ahead & /*ahead*/) {
     for (int64_t r = 0; r < n_rows; ++r) {
         float sums[output_tile] = {};
         for (int64_t i = 0; i < k; ++i) {
@@ -104,7 +104,8 @@ void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a
 }
 
 void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t * a, const int16_t * b, int64_t /*next*/,
-                 const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate) {
+                 const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate,
+                 const Ahead & /*ahead*/) {
     for (int64_t begin = 0; begin < k; begin += integer_run) {
         const int64_t end = std::min(k, begin + integer_run);
         for (int64_t r = 0; r < n_rows; ++r) {

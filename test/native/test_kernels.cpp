@@ -196,12 +196,12 @@ TEST("products of every quantised type with zero blocks, outliers and blocks of 
 
 TEST("a product stops at its next job when it is aborted") {
     const KernelTable & kernels = kernel_table(best_isa());
-    const int64_t n_in = 8, n_out = 2048;
+    const int64_t n_in = 8, n_out = 2048, n_rows = 60;  // enough rows that a job is one group of tiles
     const Matrix m = make_matrix(GGML_TYPE_F32, n_in, n_out);
     const PackedWeight weight = packed_weight(m);
-    const std::vector<float> x(static_cast<size_t>(n_in), 1.0f);
-    std::vector<float> packed(static_cast<size_t>(packed_rows_size(kernels, Operand::f32, n_in, 1)));
-    pack_rows(kernels, Operand::f32, x.data(), n_in, 1, n_in, packed.data(), 0, 1);
+    const std::vector<float> x(static_cast<size_t>(n_in * n_rows), 1.0f);
+    std::vector<float> packed(static_cast<size_t>(packed_rows_size(kernels, Operand::f32, n_in, n_rows)));
+    pack_rows(kernels, Operand::f32, x.data(), n_in, n_rows, n_in, packed.data(), 0, 1);
     for (const int64_t n_jobs : {0, 1, 3}) {
         int64_t n_asked = 0;
         const std::function<bool()> aborted = [&] { return n_asked++ == n_jobs; };
@@ -209,10 +209,10 @@ TEST("a product stops at its next job when it is aborted") {
         task.kernels = &kernels;
         task.parts[0] = {&weight, nullptr, 0};
         task.aborted = &aborted;
-        std::vector<float> y(static_cast<size_t>(n_out), NAN);
-        run_linear(task, packed.data(), 1, nullptr, 0, y.data(), n_out);
+        std::vector<float> y(static_cast<size_t>(n_out * n_rows), NAN);
+        run_linear(task, packed.data(), n_rows, nullptr, 0, y.data(), n_out);
         const auto n_written = std::count_if(y.begin(), y.end(), [](float value) { return !std::isnan(value); });
-        CHECK(n_written == n_jobs * kernels.output_tiles * output_tile);
+        CHECK(n_written == n_jobs * kernels.output_tiles * output_tile * n_rows);
     }
 }
 

@@ -30,11 +30,15 @@ export class ImageBatch {
     }
   }
 
-  /** Takes an image's values: float32 planes, or interleaved bytes. @throws OUT_OF_MEMORY. */
+  /** Takes an image's values, for good: float32 planes, or interleaved bytes. @throws OUT_OF_MEMORY. */
   set(index: number, values: Float32Array | Uint8Array): void {
+    const given: DataFormat = values instanceof Float32Array ? 'channels_first' : 'channels_last';
+    if (this.images === 1 && given === this.order) {
+      this.data = values;
+      return;
+    }
     this.data ??= this.allocate(values);
     const offset = index * values.length;
-    const given: DataFormat = values instanceof Float32Array ? 'channels_first' : 'channels_last';
     if (given === this.order) this.data.set(values, offset);
     else transpose(values, given === 'channels_first' ? 3 : values.length / 3, this.data, offset);
   }

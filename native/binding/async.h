@@ -68,4 +68,18 @@ Napi::Promise run_async(Napi::Env env, Work work, ToJs to_js) {
     return pending->promise();
 }
 
+/// Runs `body`, which gives a promise; what it throws becomes a rejected one.
+template <typename Body>
+Napi::Promise promised(Napi::Env env, Body body) {
+    try {
+        return body();
+    } catch (const Napi::Error &) {
+        throw;
+    } catch (...) {
+        const auto deferred = Napi::Promise::Deferred::New(env);
+        deferred.Reject(to_js_error(env, std::current_exception()));
+        return deferred.Promise();
+    }
+}
+
 }  // namespace altclip

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "abort_flag.h"
+#include "image/pixel_pool.h"
 #include "runtime/worker_pool.h"
 
 namespace altclip {
@@ -33,6 +34,7 @@ public:
     void release();
 
     WorkerPool & workers() { return workers_; }
+    PixelPool & pixels() { return *pixels_; }
 
     /// What ends with the environment: engines are shut down, flags set, so that long jobs stop at their next check.
     void add(const std::shared_ptr<Engine> & engine);
@@ -57,6 +59,7 @@ private:
     std::map<std::string, Napi::FunctionReference> constructors_;
     std::vector<std::weak_ptr<Engine>> engines_;
     std::vector<std::weak_ptr<std::atomic<bool>>> flags_;
+    std::shared_ptr<PixelPool> pixels_ = std::make_shared<PixelPool>();
     WorkerPool workers_;
 };
 

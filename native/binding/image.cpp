@@ -53,6 +53,14 @@ PreprocessOptions options_of(const Napi::Object & object) {
     return options;
 }
 
+ByteView uint8_view(const Napi::Value & value, const char * name) {
+    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+        fail(ErrorCode::invalid_argument, name, ": expected a Uint8Array");
+    }
+    const auto array = value.As<Napi::Uint8Array>();
+    return {array.Data(), array.ElementLength()};
+}
+
 Napi::Value to_js(Napi::Env env, const PreprocessedImage & image) {
     if (const auto * floats = std::get_if<std::vector<float>>(&image)) return to_float32_array(env, *floats);
     const auto & bytes = std::get<std::vector<uint8_t>>(image);
@@ -62,16 +70,16 @@ Napi::Value to_js(Napi::Env env, const PreprocessedImage & image) {
 }
 
 Napi::Value preprocess_image_js(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&]() -> Napi::Value {
+    return promised(info.Env(), [&] {
         const int64_t width = edge(info[1], "width");
         const int64_t height = edge(info[2], "height");
+        const PreprocessOptions options = options_of(object_argument(info, 3, "options"));
         // copied: JavaScript may change or detach its buffer, and Node frees external ones before our threads end
         return run_async(
             info.Env(),
-            [rgb = uint8_array(info[0], "rgb"), width, height,
-             options = options_of(object_argument(info, 3, "options"))] {
-                return preprocess_image(rgb, width, height, options);
-            },
+            [part =
+                 copy_needed(uint8_view(info[0], "rgb"), width, height, options, Environment::of(info.Env()).pixels()),
+             options] { return preprocess_image(part.view, options); },
             to_js);
     });
 }

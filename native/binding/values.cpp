@@ -30,10 +30,6 @@ std::vector<int64_t> int64_array(const Napi::Value & value, const char * name) {
     return elements<int64_t>(value, napi_bigint64_array, name, "BigInt64Array");
 }
 
-std::vector<uint8_t> uint8_array(const Napi::Value & value, const char * name) {
-    return elements<uint8_t>(value, napi_uint8_array, name, "Uint8Array");
-}
-
 Napi::Float32Array to_float32_array(Napi::Env env, const std::vector<float> & values) {
     Napi::Float32Array array = Napi::Float32Array::New(env, values.size());
     if (!values.empty()) std::memcpy(array.Data(), values.data(), values.size() * sizeof(float));

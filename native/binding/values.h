@@ -12,7 +12,6 @@ namespace altclip {
 /// type.
 std::vector<float> float32_array(const Napi::Value & value, const char * name);
 std::vector<int64_t> int64_array(const Napi::Value & value, const char * name);
-std::vector<uint8_t> uint8_array(const Napi::Value & value, const char * name);
 
 Napi::Float32Array to_float32_array(Napi::Env env, const std::vector<float> & values);
 

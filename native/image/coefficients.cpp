@@ -100,6 +100,18 @@ ResampleTable resample_table(Resample filter, int in_size, int out_size, Span sp
     return table;
 }
 
+Span input_span(Resample filter, int in_size, int out_size, Span span) {
+    if (in_size == out_size) return span;
+    if (filter != Resample::nearest) {
+        const auto input_of = [&](int pixel) {
+            return resample_table(filter, in_size, out_size, {pixel, pixel + 1}).input();
+        };
+        return {input_of(span.begin).begin, input_of(span.end - 1).end};
+    }
+    const double step = double(in_size) / out_size;  // the table's sums of it are less than a pixel away
+    return {std::max(int(span.begin * step) - 1, 0), std::min(int(span.end * step) + 2, in_size)};
+}
+
 std::vector<int> nearest_table(int in_size, int out_size, Span span) {
     // Pillow adds the step again and again (Geometry.c, ImagingScaleAffine); a product would round differently
     const double step = double(in_size) / out_size;

@@ -36,6 +36,9 @@ struct ResampleTable {
 /// are positive, the span lies in [0, out_size) and is not empty.
 ResampleTable resample_table(Resample filter, int in_size, int out_size, Span span);
 
+/// The input pixels that output pixels `span` read, by any filter; for nearest, perhaps one more at either end.
+Span input_span(Resample filter, int in_size, int out_size, Span span);
+
 /// The input pixel that Pillow's nearest resize takes for each output pixel of `span`; -1 where it leaves zero.
 std::vector<int> nearest_table(int in_size, int out_size, Span span);
 

@@ -28,6 +28,25 @@ CropAxis crop_axis(int size, int crop) {
     return {{0, size}, (crop - size + 1) / 2};  // an odd padding has its larger half in front
 }
 
+/// Sizes on the way from an image to the result.
+struct Geometry {
+    int resized_width;
+    int resized_height;
+    int out_width;
+    int out_height;
+    CropAxis x;
+    CropAxis y;
+
+    Geometry(int width, int height, const PreprocessOptions & options)
+        : resized_width(options.resize ? int(options.resize->width) : width),
+          resized_height(options.resize ? int(options.resize->height) : height),
+          out_width(options.crop ? int(options.crop->width) : resized_width),
+          out_height(options.crop ? int(options.crop->height) : resized_height),
+          x(crop_axis(resized_width, out_width)),
+          y(crop_axis(resized_height, out_height)) {}
+    Region wanted() const { return {x.source, y.source}; }
+};
+
 void check_size(const char * name, const ImageSize & size) {
     if (size.height < 1 || size.height > max_edge || size.width < 1 || size.width > max_edge) {
         fail(ErrorCode::invalid_argument, name, ": got ", size.width, "x", size.height,
@@ -80,19 +99,28 @@ std::array<std::array<float, 256>, 3> float_table(const PreprocessOptions & opti
 
 }  // namespace
 
-PreprocessedImage preprocess_image(ByteView rgb, int64_t width, int64_t height, const PreprocessOptions & options) {
+RgbPart copy_needed(ByteView rgb, int64_t width, int64_t height, const PreprocessOptions & options, PixelPool & pool) {
     check(rgb, {height, width}, options);
-    const RgbView image = {rgb.data, int(width), int(height)};
-    const int resized_width = int(options.resize ? options.resize->width : width);
-    const int resized_height = int(options.resize ? options.resize->height : height);
-    const int out_width = options.crop ? int(options.crop->width) : resized_width;
-    const int out_height = options.crop ? int(options.crop->height) : resized_height;
-    const bool pads = out_width > resized_width || out_height > resized_height;
-    const CropAxis x = crop_axis(resized_width, out_width);
-    const CropAxis y = crop_axis(resized_height, out_height);
+    const Geometry to(int(width), int(height), options);
+    const Region needed =
+        resize_input(int(width), int(height), to.resized_width, to.resized_height, options.resample, to.wanted());
+    const RgbView whole = {rgb.data, int(width), int(height), {{0, int(width)}, {0, int(height)}}};
+    RgbView part = {nullptr, int(width), int(height), needed};
+    const auto memory = pool.take(part.stride() * size_t(needed.rows.size()));
+    part.data = memory.get();
+    uint8_t * row = memory.get();
+    for (int y = needed.rows.begin; y < needed.rows.end; ++y, row += part.stride()) {
+        std::memcpy(row, whole.pixel(needed.columns.begin, y), part.stride());
+    }
+    return {memory, part};
+}
 
+PreprocessedImage preprocess_image(const RgbView & image, const PreprocessOptions & options) {
+    const Geometry sizes(image.width, image.height, options);
+    const auto & [resized_width, resized_height, out_width, out_height, x, y] = sizes;
+    const bool pads = out_width > resized_width || out_height > resized_height;
     const std::vector<uint8_t> part =
-        resize(image, resized_width, resized_height, options.resample, x.source, y.source, best_isa());
+        resize(image, resized_width, resized_height, options.resample, sizes.wanted(), best_isa());
     const size_t part_stride = size_t(x.source.size()) * 3;
     const size_t n_pixels = size_t(out_width) * out_height;
 

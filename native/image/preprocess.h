@@ -3,11 +3,13 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <variant>
 #include <vector>
 
 #include "image/coefficients.h"
+#include "image/pixel_pool.h"
 #include "image/resize.h"
 
 namespace altclip {
@@ -38,11 +40,21 @@ struct ByteView {
     ByteView(const std::vector<uint8_t> & bytes) : data(bytes.data()), size(bytes.size()) {}
 };
 
-/// `rgb` holds width * height * 3 bytes, row by row.
+/// A copy of a part of an image.
+struct RgbPart {
+    std::shared_ptr<const uint8_t> memory;
+    RgbView view;
+};
+
+/// Copies what preprocessing with `options` reads of an image; `rgb` holds width * height * 3 bytes, row by row. Throws
+/// invalid_argument for a size, count or number out of range.
+RgbPart copy_needed(ByteView rgb, int64_t width, int64_t height, const PreprocessOptions & options, PixelPool & pool);
+
+/// `image` comes from copy_needed() with the same options.
 ///
 /// Bit for bit what Pillow 13 and NumPy give: resize and crop in bytes, float32(byte * factor) with the product in
-/// double, then (x - mean) / std in float32. Throws invalid_argument for a size, count or number out of range.
-PreprocessedImage preprocess_image(ByteView rgb, int64_t width, int64_t height, const PreprocessOptions & options);
+/// double, then (x - mean) / std in float32.
+PreprocessedImage preprocess_image(const RgbView & image, const PreprocessOptions & options);
 
 /// Pillow's filter by its number. Throws invalid_argument for any other.
 Resample resample_of(int64_t number);

@@ -25,7 +25,7 @@ struct Window {
 Window cut(const RgbView & image, Span columns, Span rows) {
     Window out(columns, rows);
     for (int y = rows.begin; y < rows.end; ++y) {
-        std::memcpy(out.row(y), image.row(y) + size_t(columns.begin) * 3, out.stride());
+        std::memcpy(out.row(y), image.pixel(columns.begin, y), out.stride());
     }
     return out;
 }
@@ -37,7 +37,7 @@ Window nearest(const RgbView & image, int width, int height, Span columns, Span 
     uint8_t * pixel = out.bytes.data();
     for (const int y : ys) {
         for (const int x : xs) {
-            if (x >= 0 && y >= 0) std::memcpy(pixel, image.row(y) + size_t(x) * 3, 3);
+            if (x >= 0 && y >= 0) std::memcpy(pixel, image.pixel(x, y), 3);
             pixel += 3;
         }
     }
@@ -67,8 +67,13 @@ Window vertical_pass(const RowKernels & kernels, RowOf row_of, size_t stride, co
 
 }  // namespace
 
-std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resample filter, Span columns, Span rows,
+Region resize_input(int width, int height, int out_width, int out_height, Resample filter, const Region & wanted) {
+    return {input_span(filter, width, out_width, wanted.columns), input_span(filter, height, out_height, wanted.rows)};
+}
+
+std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resample filter, const Region & wanted,
                             Isa isa) {
+    const auto [columns, rows] = wanted;
     const bool need_horizontal = width != image.width;
     const bool need_vertical = height != image.height;
     if (!need_horizontal && !need_vertical) return cut(image, columns, rows).bytes;
@@ -79,22 +84,23 @@ std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resamp
     if (need_vertical) vertical = resample_table(filter, image.height, height, rows);
 
     const RowKernels kernels = row_kernels(isa);
-    const size_t image_stride = size_t(image.width) * 3;
     // each pass rounds to bytes, so the order shows: Pillow 13 goes down first where the height shrinks much more
     const int64_t down = int64_t(image.height) - height;
     const bool vertical_first = down > 0 && down > (int64_t(image.width) - width) * 2;
 
     if (need_horizontal && !vertical_first) {
         const Span needed = need_vertical ? vertical.input() : rows;
-        const RowsView in = {image.row(needed.begin), image_stride, needed.size(), image.width, 0};
+        const Span held = image.part.columns;
+        const RowsView in = {image.pixel(held.begin, needed.begin), image.stride(), needed.size(), held.size(),
+                             held.begin};
         Window middle = horizontal_pass(kernels, in, horizontal, columns, needed);
         if (!need_vertical) return std::move(middle.bytes);
         const auto row_of = [&](int y) { return middle.row(y); };
         return vertical_pass(kernels, row_of, middle.stride(), vertical, columns, rows).bytes;
     }
     const Span needed = need_horizontal ? horizontal.input() : columns;
-    const auto row_of = [&](int y) { return image.row(y) + size_t(needed.begin) * 3; };
-    Window middle = vertical_pass(kernels, row_of, image_stride, vertical, needed, rows);
+    const auto row_of = [&](int y) { return image.pixel(needed.begin, y); };
+    Window middle = vertical_pass(kernels, row_of, image.stride(), vertical, needed, rows);
     if (!need_horizontal) return std::move(middle.bytes);
     const RowsView in = {middle.bytes.data(), middle.stride(), rows.size(), needed.size(), needed.begin};
     return horizontal_pass(kernels, in, horizontal, columns, rows).bytes;

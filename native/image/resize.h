@@ -9,19 +9,33 @@
 
 namespace altclip {
 
-/// Interleaved RGB bytes, row by row; a view.
+/// Columns and rows of an image.
+struct Region {
+    Span columns;
+    Span rows;
+};
+
+/// A part of an image of width x height: the interleaved RGB bytes of a region, row by row; a view.
 struct RgbView {
     const uint8_t * data;
     int width;
     int height;
-    const uint8_t * row(int y) const { return data + size_t(y) * width * 3; }
+    Region part;
+    size_t stride() const { return size_t(part.columns.size()) * 3; }
+    const uint8_t * pixel(int x, int y) const {
+        return data + size_t(y - part.rows.begin) * stride() + size_t(x - part.columns.begin) * 3;
+    }
 };
 
-/// Rows `rows` and columns `columns` of the image resized to width x height: RGB bytes, row by row.
+/// What of an image of width x height resize() reads to make region `wanted` of out_width x out_height.
+Region resize_input(int width, int height, int out_width, int out_height, Resample filter, const Region & wanted);
+
+/// Region `wanted` of the image resized to width x height: RGB bytes, row by row.
 ///
-/// Sizes are positive; the spans are not empty and lie in the resized image. What is held between the two passes is no
+/// Sizes are positive; the region is not empty and lies in the resized image; the view holds at least what
+/// resize_input() says. What is held between the two passes is no
 /// larger than the input or, by a few rows, the result. Every `isa` that the machine supports gives the same bytes.
-std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resample filter, Span columns, Span rows,
+std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resample filter, const Region & wanted,
                             Isa isa);
 
 }  // namespace altclip

@@ -44,6 +44,13 @@ std::vector<float> floats_of(const PreprocessedImage & image) {
     return std::get<std::vector<float>>(image);
 }
 
+/// As the binding does it: a copy of what is read, and nothing else at hand.
+PreprocessedImage preprocess_image(ByteView rgb, int64_t width, int64_t height, const PreprocessOptions & options) {
+    static const auto pool = std::make_shared<PixelPool>();
+    const RgbPart part = copy_needed(rgb, width, height, options, *pool);
+    return altclip::preprocess_image(part.view, options);
+}
+
 nlohmann::json resize_cases() {
     std::ifstream file(ALTCLIP_FIXTURES "/images/resize_cases.json");
     return nlohmann::json::parse(file);
@@ -111,10 +118,10 @@ TEST("every instruction set resizes like the scalar reference, on random shapes"
                 for (uint8_t & byte : rgb) byte = byte & 1 ? 255 : 0;  // overshoots at every edge
             }
             rgb.shrink_to_fit();  // so that AddressSanitizer sees a load behind the last row
-            const RgbView image = {rgb.data(), width, height};
-            const auto expected = resize(image, out_width, out_height, filter, columns, rows, Isa::scalar);
-            check::report(resize(image, out_width, out_height, filter, columns, rows, isa) == expected, __FILE__,
-                          __LINE__,
+            const RgbView image = {rgb.data(), width, height, {{0, width}, {0, height}}};
+            const Region wanted = {columns, rows};
+            const auto expected = resize(image, out_width, out_height, filter, wanted, Isa::scalar);
+            check::report(resize(image, out_width, out_height, filter, wanted, isa) == expected, __FILE__, __LINE__,
                           std::string(isa_name(isa)) + " differs: " + std::to_string(width) + "x" +
                               std::to_string(height) + " to " + std::to_string(out_width) + "x" +
                               std::to_string(out_height) + ", filter " + std::to_string(int(filter)));
@@ -149,6 +156,25 @@ TEST("strips of 1 x 10000 and 10000 x 1 come through the default preprocessing")
         options.rescale_factor = 1.0 / 255;
         CHECK(floats_of(preprocess_image(pixels(width, height, 3), width, height, options)).size() == 3 * 224 * 224);
     }
+}
+
+TEST("a pool hands out the same memory again and keeps little of it") {
+    const auto pool = std::make_shared<PixelPool>();
+    constexpr size_t photo = size_t{30} << 20;
+    auto first = pool->take(photo);
+    const uint8_t * const memory = first.get();
+    CHECK(pool->idle_bytes() == 0);
+    auto second = pool->take(photo);
+    CHECK(second.get() != memory);
+    first.reset();
+    CHECK(pool->take(photo - 5).get() == memory);
+    second.reset();
+    CHECK(pool->idle_bytes() == 2 * photo);
+    auto large = pool->take(2 * PixelPool::max_idle_bytes);
+    large.reset();
+    CHECK(pool->idle_bytes() <= PixelPool::max_idle_bytes);
+    auto small = pool->take(3);
+    small.get()[2] = 1;
 }
 
 TEST("what is out of range is refused") {

@@ -1,6 +1,6 @@
 // What a dtype costs on the demo model: file size, rank of the right name among all names, speed.
 //
-//   node bench/quality.mjs [--dtypes f32,q8_0] [--threads N] [--repeat 3] [--json FILE] [--markdown]
+//   node bench/quality.mjs [--dtypes f32,q8_0,some.gguf] [--threads N] [--repeat 3] [--json FILE] [--markdown]
 //
 // The question is that of the model's card: each of Noto's drawings, clean on white, is ranked against the CLDR names of
 // all drawings in each of 18 languages. Drawings and names come from two npm packages, fetched once into .cache/bench
@@ -154,8 +154,8 @@ const work = mkdtempSync(path.join(tmpdir(), 'altclip-quality-'));
 const results = [];
 try {
   for (const dtype of options.dtypes.split(',')) {
-    const output = path.join(work, `${dtype}.gguf`);
-    await convertModel({ source: checkpoint, output, dtype });
+    const output = dtype.endsWith('.gguf') ? dtype : path.join(work, `${dtype}.gguf`);
+    if (output !== dtype) await convertModel({ source: checkpoint, output, dtype });
     const model = await AltCLIPModel.from_pretrained(output, { num_threads: Number(options.threads) });
     results.push({ dtype, megabytes: statSync(output).size / 1e6, model, images: Infinity, texts: Infinity });
   }

@@ -1,22 +1,21 @@
 """How much our arithmetic adds to the rounding of the weights.
 
-    npm run build && python scripts/reference/quantized.py FOLDER DTYPE [DTYPE ...] [--inputs 64] [--rounded 64]
+    npm run build && python scripts/reference/quantized.py FOLDER DTYPE [DTYPE ...] [--inputs 64] [--rounded 64] [--work FOLDER]
 
 For each dtype: converts FOLDER (Hugging Face's layout), reads the file with the gguf package, widens its weights to f32,
-runs transformers on them and compares our embeddings of the same inputs (random texts of 4 to 77 tokens, random pixels)
+runs transformers on them and compares our embeddings of the same inputs (random texts of 4 to 32 tokens, as captions are, random pixels)
 with transformers', on the file's weights (the first ROUNDED of the inputs) and on the original ones (all INPUTS). Needs
 torch, transformers, gguf.
 """
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import gguf
 import torch
+from gguf_weights import load_gguf
 from transformers import AltCLIPConfig, AltCLIPModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,66 +37,11 @@ const { readFileSync } = require('node:fs');
   console.log(JSON.stringify({ text, image }));
 })();
 """
-NAMES = [  # GGUF -> module names of transformers 5
-    (r"^t\.token_embd", "text_model.roberta.embeddings.word_embeddings"),
-    (r"^t\.token_types", "text_model.roberta.embeddings.token_type_embeddings"),
-    (r"^t\.position_embd", "text_model.roberta.embeddings.position_embeddings"),
-    (r"^t\.embd_norm", "text_model.roberta.embeddings.LayerNorm"),
-    (r"^t\.post_ln", "text_model.pre_LN"),
-    (r"^t\.transform", "text_model.transformation"),
-    (r"^t\.projection", "text_projection"),
-    (r"^v\.class_embd", "vision_model.embeddings.class_embedding"),
-    (r"^v\.patch_embd", "vision_model.embeddings.patch_embedding"),
-    (r"^v\.position_embd", "vision_model.embeddings.position_embedding"),
-    (r"^v\.pre_ln", "vision_model.pre_layrnorm"),
-    (r"^v\.post_ln", "vision_model.post_layernorm"),
-    (r"^v\.projection", "visual_projection"),
-    (r"^(t|v)\.blk\.(\d+)\.", r"\1_BLOCK.\2."),
-]
-PARTS = {
-    "t": {"attn_q": "attention.self.query", "attn_k": "attention.self.key", "attn_v": "attention.self.value",
-          "attn_out": "attention.output.dense", "ln1": "attention.output.LayerNorm", "ffn_up": "intermediate.dense",
-          "ffn_down": "output.dense", "ln2": "output.LayerNorm"},
-    "v": {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
-          "attn_out": "self_attn.out_proj", "ln1": "layer_norm1", "ffn_up": "mlp.fc1", "ffn_down": "mlp.fc2",
-          "ln2": "layer_norm2"},
-}
-
-
-def module_name(name: str) -> str:
-    for pattern, replacement in NAMES:
-        name = re.sub(pattern, replacement, name)
-    block = re.match(r"^(t|v)_BLOCK\.(\d+)\.(\w+)\.(weight|bias)$", name)
-    if not block:
-        return name
-    tower, index, part, kind = block.groups()
-    prefix = {"t": "text_model.roberta.encoder.layers", "v": "vision_model.encoder.layers"}[tower]
-    return f"{prefix}.{index}.{PARTS[tower][part]}.{kind}"
-
-
-def matches(name: str, state: dict) -> str:
-    """The module name, whatever this transformers calls the list of layers."""
-    for candidate in (name, name.replace("encoder.layers.", "encoder.layer.")):
-        if candidate in state:
-            return candidate
-    raise KeyError(name)
-
-
-def widened(file: str, model: AltCLIPModel) -> dict:
-    state = model.state_dict()
-    for tensor in gguf.GGUFReader(file).tensors:
-        name = matches(module_name(tensor.name), state)
-        values = torch.from_numpy(gguf.quants.dequantize(tensor.data, tensor.tensor_type).copy()).float()
-        target = state[name]
-        if name.endswith("patch_embedding.weight"):  # rows are padded with zeros to a whole block
-            values = values.reshape(target.shape[0], -1)[:, : target[0].numel()]
-        state[name] = values.reshape(target.shape)
-    return state
 
 
 def inputs_of(config: AltCLIPConfig, n: int, folder: str) -> dict:
     text, vision = config.text_config, config.vision_config
-    longest = min(77, text.max_position_embeddings - 2)
+    longest = min(32, text.max_position_embeddings - 2)
     ids = torch.randint(4, text.vocab_size, (n, longest))
     lengths = torch.randint(4, longest + 1, (n, 1))
     mask = (torch.arange(longest) < lengths).long()
@@ -127,31 +71,53 @@ def distances(a: torch.Tensor, b: torch.Tensor) -> str:
     return f"mean {distance.mean():.1e} worst {distance.max():.1e}"
 
 
+def original_of(folder: str, config: AltCLIPConfig, n: int, work: Path) -> dict:
+    """transformers' embeddings with the checkpoint's own weights; an earlier run's where `work` holds them."""
+    kept = work / "original.pt"
+    if kept.exists():
+        return torch.load(kept)
+    model = AltCLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
+    original = {"inputs": inputs_of(config, n, str(work))}
+    original["embeddings"] = embeddings(model, original["inputs"], n)
+    torch.save(original, kept)
+    return original
+
+
+def ours_of(folder: str, dtype: str, config: AltCLIPConfig, work: Path) -> tuple[Path, dict]:
+    """Our file of that dtype and our embeddings."""
+    file = work / f"{dtype}.gguf"
+    cli = ["node", str(ROOT / "dist/cli/main.mjs"), "convert", folder, str(file), "--dtype", dtype]
+    subprocess.run(cli, check=True, capture_output=True)
+    run = ["node", "-e", OURS, str(ROOT), str(file), str(work), str(config.vision_config.image_size)]
+    answer = subprocess.run(run, capture_output=True, text=True, check=True)
+    return file, {tower: torch.tensor(rows) for tower, rows in json.loads(answer.stdout).items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder")
     parser.add_argument("dtypes", nargs="+")
     parser.add_argument("--inputs", type=int, default=64)
     parser.add_argument("--rounded", type=int, default=64)
+    parser.add_argument("--work", help="folder that keeps inputs and the original's embeddings for further runs")
     options = parser.parse_args()
     torch.manual_seed(5)
     config = AltCLIPConfig.from_pretrained(options.folder)
-    model = AltCLIPModel.from_pretrained(options.folder, dtype=torch.float32).eval()
-    with tempfile.TemporaryDirectory() as work:
-        inputs = inputs_of(config, options.inputs, work)
-        original = embeddings(model, inputs, options.inputs)
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(options.work or scratch)
+        work.mkdir(exist_ok=True)
+        original = original_of(options.folder, config, options.inputs, work)
+        model = AltCLIPModel(config).float().eval()  # whatever the checkpoint was stored in
         for dtype in options.dtypes:
-            file = f"{work}/model.gguf"
-            cli = ["node", str(ROOT / "dist/cli/main.mjs"), "convert", options.folder, file, "--dtype", dtype]
-            subprocess.run(cli, check=True, capture_output=True)
-            run = ["node", "-e", OURS, str(ROOT), file, work, str(config.vision_config.image_size)]
-            answer = subprocess.run(run, capture_output=True, text=True, check=True)
-            ours = {tower: torch.tensor(rows) for tower, rows in json.loads(answer.stdout).items()}
-            model.load_state_dict(widened(file, model))
-            rounded = embeddings(model, inputs, min(options.rounded, options.inputs))
+            file, ours = ours_of(options.folder, dtype, config, work)
+            load_gguf(model, str(file))
+            rounded = embeddings(model, original["inputs"], min(options.rounded, options.inputs))
             for tower in ("text", "image"):
-                print(f"{dtype:7} {tower:5}  arithmetic: {distances(ours[tower], rounded[tower])}   "
-                      f"with the rounding of weights: {distances(ours[tower], original[tower])}", flush=True)
+                print(f"{dtype:7} {file.stat().st_size / 1e6:7.1f} MB {tower:5}"
+                      f"  arithmetic: {distances(ours[tower], rounded[tower])}   "
+                      f"with the rounding of weights: {distances(ours[tower], original['embeddings'][tower])}", flush=True)
+            file.unlink()
 
 
-main()
+if __name__ == "__main__":
+    main()

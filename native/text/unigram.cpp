@@ -31,9 +31,11 @@ float lowest_score(const Vocabulary & vocabulary) {
     return lowest;
 }
 
-/// What a stored trie depends on: a file whose tokens were changed without it keeps the other's number.
+/// What a stored trie depends on, its layout included: a file of another version, or whose tokens were changed without
+/// it, has another number.
 uint64_t fingerprint(const Vocabulary & vocabulary) {
-    uint64_t hash = vocabulary.tokens.size();
+    constexpr uint64_t layout = 2;
+    uint64_t hash = layout << 32 ^ vocabulary.tokens.size();
     const auto add = [&hash](const void * data, size_t n_bytes) {
         const auto * bytes = static_cast<const char *>(data);
         for (size_t at = 0; at < n_bytes; at += sizeof(uint64_t)) {

@@ -1,13 +1,16 @@
 // Tokenizer files that are damaged, foreign or made to hurt: a clear error each, or a tokenizer that works.
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 
 #include "check.h"
 #include "text/charsmap.h"
+#include "text/free_places.h"
 #include "text/tokenizer.h"
 #include "text/unigram.h"
 
@@ -187,29 +190,33 @@ TEST("a stored trie gives the ids of one that was built") {
     CHECK(ids_with_trie([](std::string & trie) { trie = std::string(8, '\7') + trie.substr(8, 500); }) == expected.ids);
 }
 
-TEST("a stored trie deeper than any token may be long is refused: every place of a text would walk down it") {
-    constexpr uint32_t n = 2050, no_token = 0xffffff, one_child = 1u << 24, last_id = 5;
-    const auto append = [](std::string & bytes, const auto & value) {
-        bytes.append(reinterpret_cast<const char *>(&value), sizeof(value));
-    };
-    CHECK_ERROR(model_format, "deeper than 2048 bytes", ids_with_trie([&](std::string & trie) {
-                    trie.resize(8);  // the fingerprint
-                    for (uint32_t i = 1; i <= n; ++i) {
-                        append(trie, i < n ? i : 0);
-                        append(trie, i < n ? no_token | one_child : last_id);
-                        append(trie, -1.0f);
-                    }
-                    trie += '\0' + std::string(n - 1, 'a') + std::string(8, '\0');
-                }));
+TEST("a stored trie that goes in circles: no walk is longer than a token may be") {
+    static const Vocabulary read = read_vocabulary(folder + "tokenizer.json");
+    Vocabulary vocabulary = read;
+    const std::string stored = UnigramModel(vocabulary, "tokenizer.json").stored_trie();
+    std::string trie = stored.substr(0, 8) + std::string(256 * 12, '\0');  // 256 nodes whose children are themselves
+    for (uint32_t i = 0; i < 256; ++i) {
+        const uint32_t packed = 5 << 9 | i;
+        std::memcpy(trie.data() + 8 + 12 * i + 4, &packed, sizeof(packed));
+    }
+    vocabulary.trie = trie;
+    const Tokenizer tokenizer(std::move(vocabulary), "stored");
+    CHECK(tokenizer.find(std::string(max_token_bytes, 'a')) == 5);
+    CHECK(tokenizer.find(std::string(max_token_bytes + 1, 'a')) == -1);
+    CHECK(!tokenizer.encode(std::string(10000, 'a'), true).ids.empty());
 }
 
 TEST("a damaged stored trie: an error or a tokenizer that stays inside it") {
     CHECK_ERROR(model_format, "has 12 bytes", ids_with_trie([](std::string & trie) { trie.resize(20); }));
     CHECK_ERROR(model_format, "bytes", ids_with_trie([](std::string & trie) { trie.pop_back(); }));
     CHECK_ERROR(model_format, "children out of place at node 0",
-                ids_with_trie([](std::string & trie) { trie[8] = 2; }));
-    CHECK_ERROR(model_format, "has the id 16777214 at node 1",
-                ids_with_trie([](std::string & trie) { trie.replace(8 + 12 + 4, 3, "\xfe\xff\xff"); }));
+                ids_with_trie([](std::string & trie) { trie[8 + 3] = 2; }));
+    CHECK_ERROR(model_format, "has the id 8388606 at node 1", ids_with_trie([](std::string & trie) {
+                    trie.replace(8 + 12 + 4, 4, std::string("\0\xfc\xff\xff", 4));
+                }));
+    CHECK_ERROR(model_format, "has no root", ids_with_trie([](std::string & trie) {
+                    trie.replace(8 + 4, 4, std::string("\0\x0b\0\0", 4));  // token 5, without children
+                }));
     std::mt19937 random(11);
     for (int round = 0; round < 200; ++round) {
         try {
@@ -221,4 +228,23 @@ TEST("a damaged stored trie: an error or a tokenizer that stays inside it") {
             CHECK(e.code() == ErrorCode::model_format);
         }
     }
+}
+
+TEST("places of a double array: a base for each node alone, a place for each child alone") {
+    std::mt19937 random(13);
+    FreePlaces places;
+    std::set<uint32_t> bases;
+    std::set<uint32_t> taken;
+    size_t n_children = 0;
+    for (int round = 0; round < 3000; ++round) {
+        std::set<uint8_t> children;
+        const size_t n = round % 50 == 0 ? 256 : 1 + random() % (round % 7 == 0 ? 60 : 3);
+        while (children.size() < n) children.insert(static_cast<uint8_t>(random()));
+        const std::vector<uint8_t> bytes(children.begin(), children.end());
+        const uint32_t base = places.take(bytes.data(), bytes.size());
+        CHECK(bases.insert(base).second);
+        for (const uint8_t byte : bytes) CHECK((base ^ byte) < places.size() && taken.insert(base ^ byte).second);
+        n_children += n;
+    }
+    CHECK(taken.size() == n_children && n_children > places.size() / 2);
 }

@@ -1,127 +1,92 @@
-// Charts of a run as SVG files: bars over the workloads, curves over batch size, tokens and threads.
+// Charts of a run as SVG files: bars for each workload, curves over batch size, tokens and threads.
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { barChart, lineChart } from './svg.mjs';
 
+/** Ours in blues and greens, others in the colours of warning; the darker, the more bits. */
 const colours = {
-  altclip: ['#0b5fa5', '#3b8fd4', '#7db8e8', '#12406b', '#4ac0c0'],
-  ggml: ['#8a8a8a', '#b0b0b0', '#5f5f5f'],
-  onnxruntime: ['#c46a12', '#eaa45c'],
-  PyTorch: ['#b2332b', '#e08079'],
+  'altclip f32': '#0b3d91',
+  'altclip f16': '#2a6fdb',
+  'altclip bf16': '#5b97ee',
+  'altclip q8_0': '#0f9d8a',
+  'altclip q4_k_m': '#5cc9a7',
+  'ggml f32': '#5f6b7a',
+  'ggml f16': '#8c97a5',
+  'ggml q8_0': '#b4bdc9',
+  'onnxruntime f32': '#c2570c',
+  'onnxruntime int8': '#f0a04b',
+  'PyTorch f32': '#b4232f',
+  'PyTorch bf16': '#e2767f',
 };
+const look = (id) => ({ label: id, colour: colours[id] ?? '#666', strong: id.startsWith('altclip') });
+const withThreads = (n) => `${n} thread${n > 1 ? 's' : ''}`;
 
-/** Peers of one make share a hue. */
-function colourOf(id, ids) {
-  const make = id.split(' ')[0];
-  return colours[make][ids.filter((one) => one.startsWith(make)).indexOf(id) % colours[make].length];
-}
-
-const text = (x, y, content, rest = '') => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${rest}>${content}</text>`;
-
-function svg(width, height, title, body) {
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="#222">`,
-    `<title>${title}</title><rect width="100%" height="100%" fill="#fff"/>`,
-    text(16, 24, title, 'font-size="15" font-weight="bold"'),
-    ...body,
-    '</svg>\n',
-  ].join('\n');
-}
-
-/** A horizontal bar a peer: milliseconds an item, a whisker from the smallest to the largest. */
-function barChart({ title, threads, items, peers }) {
-  const ids = Object.keys(peers);
-  const [left, right, row] = [130, 90, 22];
-  const width = 720;
-  const most = Math.max(...ids.map((id) => peers[id].ms.largest / items));
-  const at = (value) => left + ((width - left - right) * value) / most;
-  const body = ids.flatMap((id, i) => {
-    const [middle, low, high] = ['median', 'smallest', 'largest'].map((key) => peers[id].ms[key] / items);
-    const y = 44 + i * row;
-    return [
-      text(left - 8, y + 12, id, 'text-anchor="end"'),
-      `<rect x="${left}" y="${y}" width="${(at(middle) - left).toFixed(1)}" height="15" fill="${colourOf(id, ids)}"/>`,
-      `<path d="M${at(low).toFixed(1)} ${y + 7.5}H${at(high).toFixed(1)}" stroke="#222"/>`,
-      text(at(high) + 6, y + 12, middle.toPrecision(3)),
-    ];
+function bars({ title, threads, items, peers }, cpu) {
+  const unit = items > 1 ? 'Milliseconds an item' : 'Milliseconds';
+  const head = {
+    title,
+    subtitle: `${unit}, ${withThreads(threads)}: shorter is faster`,
+    note: `${cpu}. Bars are medians, whiskers the fastest and the slowest of the runs.`,
+  };
+  const rows = Object.entries(peers).map(([id, { ms }]) => {
+    const [value, low, high] = [ms.median, ms.smallest, ms.largest].map((one) => one / items);
+    return { ...look(id), value, low, high };
   });
-  return svg(width, 56 + ids.length * row, `${title}: ms an item, ${threads} thread${threads > 1 ? 's' : ''}`, body);
+  return barChart(head, rows);
 }
 
-/** Curves over a logarithmic x axis; `points`: [x, y] by peer. */
-function lineChart(title, xLabel, points) {
-  const [width, height, left, right, top, bottom] = [720, 400, 60, 150, 44, 46];
-  const ids = Object.keys(points);
-  const xs = [...new Set(ids.flatMap((id) => points[id].map(([x]) => x)))].sort((a, b) => a - b);
-  const most = Math.max(...ids.flatMap((id) => points[id].map(([, y]) => y)));
-  const [first, last] = [Math.log(xs[0]), Math.log(xs.at(-1))];
-  const x = (value) => left + ((width - left - right) * (Math.log(value) - first)) / (last - first);
-  const y = (value) => height - bottom - ((height - top - bottom) * value) / most;
-  const body = [0, 0.25, 0.5, 0.75, 1].flatMap((part) => [
-    `<path d="M${left} ${y(part * most).toFixed(1)}H${width - right}" stroke="#ddd"/>`,
-    text(left - 8, y(part * most) + 4, (part * most).toPrecision(3), 'text-anchor="end"'),
-  ]);
-  for (const value of xs) body.push(text(x(value), height - bottom + 18, value, 'text-anchor="middle"'));
-  body.push(text((left + width - right) / 2, height - 8, xLabel, 'text-anchor="middle"'));
-  ids.forEach((id, i) => {
-    const colour = colourOf(id, ids);
-    const line = points[id].map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(' ');
-    body.push(`<polyline points="${line}" fill="none" stroke="${colour}" stroke-width="2"/>`);
-    for (const [a, b] of points[id])
-      body.push(`<circle cx="${x(a).toFixed(1)}" cy="${y(b).toFixed(1)}" r="3" fill="${colour}"/>`);
-    body.push(text(width - right + 14, top + 12 + i * 18, id, `fill="${colour}"`));
-  });
-  return svg(width, height, title, body);
-}
-
-/** The points of a curve from the results that `wanted` picks; undefined where they make no line. */
-function curve(results, wanted, x, y) {
+/** The points of a curve a peer that has all of them, from the results that `wanted` picks; none where they make no line. */
+function curves(results, { wanted, x, y }) {
   const chosen = results.filter(wanted).sort((a, b) => x(a) - x(b));
-  if (new Set(chosen.map(x)).size < 2) return undefined;
+  if (new Set(chosen.map(x)).size < 2) return [];
   const ids = Object.keys(chosen[0].peers).filter((id) => chosen.every(({ peers }) => peers[id]));
-  return Object.fromEntries(ids.map((id) => [id, chosen.map((one) => [x(one), y(one, id)])]));
+  return ids.map((id) => ({ ...look(id), points: chosen.map((one) => [x(one), y(one, id)]) }));
 }
+
+const perItem = ({ items, peers }, id) => peers[id].ms.median / items;
+
+/** @param {number} most the largest number of threads measured */
+const growth = (most) => ({
+  'time-over-batch': {
+    title: 'Milliseconds an image, over images in a call',
+    xLabel: 'images in a call',
+    wanted: (one) => one.threads === most && one.kind === 'images',
+    x: ({ items }) => items,
+    y: perItem,
+  },
+  'memory-over-batch': {
+    title: 'Peak of resident memory in MB, over images in a call',
+    xLabel: 'images in a call',
+    wanted: (one) => one.threads === most && one.kind === 'images',
+    x: ({ items }) => items,
+    y: ({ peers }, id) => peers[id].peak_rss / 1e6,
+  },
+  'time-over-tokens': {
+    title: 'Milliseconds a text, over its tokens',
+    xLabel: 'tokens',
+    wanted: (one) => one.threads === most && /^texts-1x/.test(one.workload),
+    x: ({ tokens }) => tokens,
+    y: perItem,
+  },
+  'time-over-threads': {
+    title: 'Milliseconds an image of 8 in a call, over threads',
+    xLabel: 'threads',
+    wanted: ({ workload }) => workload === 'images-8',
+    x: ({ threads }) => threads,
+    y: perItem,
+  },
+});
 
 /** Writes every chart that the results have the figures for into `folder`. */
-export function writeCharts({ results }, folder) {
+export function writeCharts({ results, machine }, folder) {
   const write = (name, content) => writeFileSync(path.join(folder, `${name}.svg`), content);
-  for (const one of results.filter(({ curve: point }) => !point))
-    write(`${one.workload}-${one.threads}-threads`, barChart(one));
+  for (const one of results.filter(({ curve }) => !curve))
+    write(`${one.workload}-${one.threads}-threads`, bars(one, machine.cpu));
   const most = Math.max(...results.map(({ threads }) => threads));
-  const perItem = ({ items, peers }, id) => peers[id].ms.median / items;
-  const batch = (one) => one.threads === most && one.kind === 'images';
-  const lines = {
-    'time-over-batch': ['ms an image', 'images in a call', curve(results, batch, ({ items }) => items, perItem)],
-    'memory-over-batch': [
-      'peak memory, MB',
-      'images in a call',
-      curve(
-        results,
-        batch,
-        ({ items }) => items,
-        ({ peers }, id) => peers[id].peak_rss / 2 ** 20,
-      ),
-    ],
-    'time-over-tokens': [
-      'ms a text',
-      'tokens',
-      curve(
-        results,
-        (one) => one.threads === most && /^texts-1x/.test(one.workload),
-        ({ tokens }) => tokens,
-        perItem,
-      ),
-    ],
-    'time-over-threads': [
-      'ms an image, 8 in a call',
-      'threads',
-      curve(
-        results,
-        ({ workload }) => workload === 'images-8',
-        ({ threads }) => threads,
-        perItem,
-      ),
-    ],
-  };
-  for (const [name, [title, label, points]] of Object.entries(lines))
-    if (points) write(name, lineChart(title, label, points));
+  for (const [name, { title, xLabel, ...chart }] of Object.entries(growth(most))) {
+    const lines = curves(results, chart);
+    const subtitle = `${name.endsWith('threads') ? '' : `${withThreads(most)}: `}lower is better`;
+    const note = `${machine.cpu}. Medians.`;
+    if (lines.length > 0) write(name, lineChart({ title, subtitle, note, x: xLabel }, lines));
+  }
 }

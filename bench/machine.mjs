@@ -19,19 +19,20 @@ export const hasBf16 = () => cpuFlags().some((flag) => ['avx512_bf16', 'amx_bf16
 export function machine(cache) {
   const { native } = createRequire(import.meta.url)('../dist/native.js');
   const interesting = /^(avx.*|fma|f16c|amx.*|vnni|asimd.*|i8mm|bf16|sve.*)$/;
-  let onnxruntime;
+  const versions = [`Node.js ${process.version}`];
   try {
     const manifest = path.join(cache, 'node', 'node_modules', 'onnxruntime-node', 'package.json');
-    onnxruntime = JSON.parse(readFileSync(manifest, 'utf8')).version;
-  } catch {}
+    versions.push(`onnxruntime-node ${JSON.parse(readFileSync(manifest, 'utf8')).version}`);
+    const requirements = readFileSync(new URL('peers/requirements.txt', import.meta.url), 'utf8');
+    versions.push(...['torch', 'transformers'].map((name) => new RegExp(`^${name}==.*`, 'm').exec(requirements)[0]));
+  } catch {} // no peers there
   return {
     cpu: cpus()[0]?.model ?? process.arch,
     cores: cpus().length,
     memory_gb: Math.round(totalmem() / 2 ** 30),
     isa: cpuFlags().filter((flag) => interesting.test(flag)),
     load_average: loadavg().map((value) => Number(value.toFixed(2))),
-    node: process.version,
     addon: native.systemInfo(),
-    ...(onnxruntime && { 'onnxruntime-node': onnxruntime }),
+    versions: versions.join(', '),
   };
 }

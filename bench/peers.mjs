@@ -17,20 +17,20 @@ const onnxruntime = (dtype, suffix) => ({
 });
 const pytorch = (dtype) => ({ id: `PyTorch ${dtype}`, dtype, script: 'pytorch.py', file: () => 'checkpoint' });
 
-/** In the order of tables and charts; `quick` false: not in --quick. */
+/** In the order of tables and charts; `main`: they run every workload; `quick` false: not in --quick. */
 export const peers = [
-  altclip('f32'),
+  { ...altclip('f32'), main: true },
   { ...altclip('f16'), quick: false },
   { ...altclip('bf16'), quick: false },
-  altclip('q8_0'),
+  { ...altclip('q8_0'), main: true },
   altclip('q4_k_m'),
   ggml('f32'),
   { ...ggml('f16'), quick: false },
   ggml('q8_0'),
-  onnxruntime('f32', ''),
-  onnxruntime('int8', '-int8'),
-  pytorch('f32'),
-  ...(hasBf16() ? [pytorch('bf16')] : []),
+  { ...onnxruntime('f32', ''), main: true },
+  { ...onnxruntime('int8', '-int8'), main: true },
+  { ...pytorch('f32'), main: true },
+  ...(hasBf16() ? [{ ...pytorch('bf16'), main: true }] : []),
 ];
 
 /** A running peer. */

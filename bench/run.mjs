@@ -1,82 +1,93 @@
 // altclip beside its peers: one machine, one run, the peers taking turns at every workload.
 //
-//   npm run bench -- [--quick] [--only images-8,texts] [--peers altclip,onnxruntime] [--threads 2,1] [--seconds 60]
-//                    [--output FOLDER]
+//   npm run bench -- [--quick] [--only images-8,texts] [--peers altclip,onnxruntime] [--threads 2,1] [--seconds 40]
+//                    [--output FOLDER] [--add]
 //
 // bench/peers/setup.mjs says what is prepared and where. --only and --peers take parts of names. Each peer is a process
-// of its own with one tower loaded, alive through all workloads of that tower. A workload's first round warms up; then
-// all peers run once a round, in an order that moves on, until --seconds have passed or 15 rounds, at least 2. Figures
-// are medians with the smallest and the largest; ratios are of medians. Results: results.json, results.md and SVG
-// charts in FOLDER, or in the cache folder.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// of its own with one tower loaded, alive through all workloads of that tower. A workload's first round warms up, unless
+// it takes longer than --seconds, when it counts; then all peers run once a round, in an order that moves on, until
+// --seconds have passed or 15 rounds, at least 2. Figures are medians with the smallest and the largest; ratios are of
+// medians. Growth curves, and what takes longest, are measured with the first number of threads alone, ggml's operators
+// too. Results: results.json, results.md and SVG charts in FOLDER, or in the cache folder; --add keeps what is there.
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { isMain, main } from '../scripts/steps.mjs';
-import { writeCharts } from './charts.mjs';
 import { distance, summary } from './figures.mjs';
 import { machine } from './machine.mjs';
 import { prepare } from './peers/setup.mjs';
 import { Peer, peers } from './peers.mjs';
-import { accuracyTable, ratioTable, workloadTable } from './report.mjs';
+import { workloadTable } from './report.mjs';
+import { Results } from './results.mjs';
 import { withInputs, workloads } from './workloads.mjs';
 
 const mostRounds = 15;
 const leastRounds = 2;
-const accurate = 'PyTorch f32'; // what 1 - cosine is against
-const accuracyFrom = { vision: 'images-8', text: 'texts-64-mixed' };
+const accurate = 'PyTorch f32'; // what distances are to
 
 /** The peers' times at one workload, interleaved. */
 async function measure(running, workload, inputs, seconds) {
-  const times = new Map(running.map((peer) => [peer.id, []]));
-  const memory = new Map();
-  const features = new Map();
-  const keep = workload.id === accuracyFrom[workload.tower];
-  for (const peer of running) features.set(peer.id, (await peer.run(inputs, keep)).features);
-  const start = performance.now();
+  const figures = new Map(running.map(({ id }) => [id, { times: [], peak_rss: 0 }]));
+  const record = ({ id }, { ms, rss }) => {
+    const figure = figures.get(id);
+    figure.times.push(ms);
+    figure.peak_rss = Math.max(figure.peak_rss, rss);
+  };
+  let start = performance.now();
+  const compared = workload.kind !== 'jpegs'; // peers read and shrink those in their own ways
+  const first = [];
+  for (const peer of running) first.push(await peer.run(inputs, compared));
+  if (performance.now() - start > seconds * 1e3) {
+    for (const [i, peer] of running.entries()) record(peer, first[i]);
+  } else {
+    start = performance.now();
+  }
   for (let round = 0; round < mostRounds; ++round) {
-    if (round >= leastRounds && performance.now() - start > seconds * 1e3) break;
+    const done = figures.get(running[0].id).times.length;
+    if (done >= leastRounds && performance.now() - start > seconds * 1e3) break;
     for (let i = 0; i < running.length; ++i) {
       const peer = running[(i + round) % running.length];
-      const { ms, rss } = await peer.run(inputs);
-      times.get(peer.id).push(ms);
-      memory.set(peer.id, Math.max(rss, memory.get(peer.id) ?? 0));
+      record(peer, await peer.run(inputs));
     }
   }
-  const { id, title, kind, items, curve, lengths } = workload;
-  return {
-    result: {
-      ...{ workload: id, title, kind, items, curve, tokens: lengths && Math.max(...lengths) },
-      peers: Object.fromEntries(
-        running.map((peer) => [peer.id, { ms: summary(times.get(peer.id)), peak_rss: memory.get(peer.id) }]),
-      ),
-    },
-    accuracy: keep && features.has(accurate) ? againstReference(features, items) : {},
-  };
+  const reference = first[running.findIndex(({ id }) => id === accurate)]?.features;
+  return Object.fromEntries(
+    running.map(({ id }, i) => {
+      const { times, peak_rss } = figures.get(id);
+      const near = reference && distance(first[i].features, reference, workload.items);
+      return [id, { ms: summary(times), peak_rss, distance: near }];
+    }),
+  );
 }
 
-function againstReference(features, items) {
-  const reference = features.get(accurate);
-  return Object.fromEntries([...features].map(([peer, values]) => [peer, distance(values, reference, items)]));
-}
-
-async function towerResults(tower, threads, selected, chosen, setup, seconds) {
+/** Everything about one tower with one number of threads. */
+async function measureTower(tower, threads, selected, chosen, { setup, seconds, results }) {
   const running = [];
-  const accuracy = {};
-  const results = [];
   try {
     for (const peer of selected) running.push(await Peer.start(peer, { ...setup, tower, threads }));
+    results.setLoaded(tower, Object.fromEntries(running.map(({ id, loaded }) => [id, loaded])));
     for (const workload of chosen) {
       const inputs = await withInputs(workload, path.join(setup.cache, 'inputs'));
-      const measured = await measure(running, workload, inputs, seconds);
-      results.push({ threads, tower, ...measured.result });
-      Object.assign(accuracy, measured.accuracy);
-      console.log(workloadTable(results.at(-1)));
+      const here = running.filter(({ id }) => !workload.main || selected.find((peer) => peer.id === id).main);
+      if (here.length === 0) continue;
+      const { id, title, kind, items, curve, lengths } = workload;
+      const result = {
+        workload: id,
+        title,
+        kind,
+        items,
+        curve,
+        tokens: lengths && Math.max(...lengths),
+        threads,
+        tower,
+      };
+      result.peers = await measure(here, workload, inputs, seconds);
+      results.put(result);
+      console.log(workloadTable(result));
     }
   } finally {
     for (const peer of running) peer.stop();
   }
-  return { results, accuracy, loaded: Object.fromEntries(running.map(({ id, loaded }) => [id, loaded])) };
 }
 
 async function bench() {
@@ -88,6 +99,7 @@ async function bench() {
       threads: { type: 'string' },
       seconds: { type: 'string' },
       output: { type: 'string' },
+      add: { type: 'boolean', default: false },
     },
   });
   const named = (list, id) => list.split(',').some((part) => id.toLowerCase().includes(part.trim().toLowerCase()));
@@ -105,38 +117,22 @@ async function bench() {
     .map(Number);
   if (!counts.every((n) => Number.isInteger(n) && n > 0))
     throw new Error(`--threads ${options.threads}: expected counts above 0`);
-  const seconds = Number(options.seconds ?? (options.quick ? 6 : 90));
+  const seconds = Number(options.seconds ?? (options.quick ? 6 : 40));
 
   const setup = prepare(selected);
-  const report = {
-    machine: machine(setup.cache),
-    date: new Date().toISOString(),
-    results: [],
-    accuracy: {},
-    loaded: {},
-  };
-  console.log(`${report.machine.cpu}, ${report.machine.addon}, load ${report.machine.load_average.join(' ')}\n`);
+  const where = machine(setup.cache);
+  const results = new Results(path.resolve(options.output ?? path.join(setup.cache, 'results')), where, options.add);
+  console.log(`${where.cpu}, ${where.addon}, load ${where.load_average.join(' ')}\n`);
   for (const threads of counts) {
+    const first = threads === counts[0];
     for (const tower of ['vision', 'text']) {
-      // a growth curve of one thread count says it all
-      const here = chosen.filter((one) => one.tower === tower && (!one.curve || threads === counts[0]));
-      if (here.length === 0) continue;
-      const { results, accuracy, loaded } = await towerResults(tower, threads, selected, here, setup, seconds);
-      report.results.push(...results);
-      report.accuracy[tower] ??= accuracy;
-      report.loaded[tower] ??= loaded;
+      const here = chosen.filter((one) => one.tower === tower && (first || !one.main));
+      const sides = selected.filter(({ id }) => first || !id.startsWith('ggml'));
+      if (here.length > 0) await measureTower(tower, threads, sides, here, { setup, seconds, results });
     }
   }
-  const summaryText = [ratioTable(report.results), accuracyTable(report.accuracy)].filter(Boolean).join('\n');
-  console.log(summaryText);
-  const output = path.resolve(options.output ?? path.join(setup.cache, 'results'));
-  mkdirSync(output, { recursive: true });
-  writeFileSync(path.join(output, 'results.json'), `${JSON.stringify(report, null, 2)}\n`);
-  const tables = report.results.filter(({ curve }) => !curve).map(workloadTable);
-  const heading = `${report.machine.cpu}; ${report.machine.addon}; ${report.date}`;
-  writeFileSync(path.join(output, 'results.md'), [heading, summaryText, ...tables].join('\n\n'));
-  writeCharts(report, output);
-  console.log(`results and charts: ${output}`);
+  console.log(results.summary());
+  console.log(`results and charts: ${results.folder}`);
 }
 
 if (isMain(import.meta.url)) await main(bench);

@@ -34,26 +34,24 @@ const mixed = (items) => ({
   items,
 });
 
-/** Every peer runs these; those with `quick` false are left out of --quick. */
+/** `main`: for the main peers alone, with one number of threads; `quick` false: left out of --quick. */
 const core = [
   images(1),
-  images(8),
-  { ...images(32), quick: false },
+  { ...images(8), quick: false },
+  { ...images(32), quick: false, main: true },
   jpegs(1),
-  { ...jpegs(8), quick: false },
+  { ...jpegs(8), quick: false, main: true },
   texts(1, 12),
   texts(32, 12),
-  mixed(64),
+  { ...mixed(64), quick: false },
 ];
 /** What the growth curves need beside them. */
 const curves = [images(2), images(4), images(16), ...[4, 32, 77, 154, 308, 512].map((tokens) => texts(1, tokens))];
 
 /** All workloads of a run: each with `tower`; `curve` where it is only a point of a growth curve. */
-export const workloads = [...core, ...curves.map((one) => ({ ...one, curve: true, quick: false }))].map((one) => ({
-  quick: true,
-  ...one,
-  tower: one.kind === 'texts' ? 'text' : 'vision',
-}));
+export const workloads = [...core, ...curves.map((one) => ({ ...one, curve: true, main: true, quick: false }))].map(
+  (one) => ({ quick: true, ...one, tower: one.kind === 'texts' ? 'text' : 'vision' }),
+);
 
 /** Gratings of a few frequencies, different for every picture and channel: as smooth and as bright as a photograph. */
 function brightness(picture, channel, x, y) {

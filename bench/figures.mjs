@@ -1,7 +1,10 @@
 // Numbers of a measurement: medians with their spread.
 
-/** @param {number[]} values */
-export const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+/** @param {number[]} values @returns the middle one, or what lies between the two in the middle */
+export function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return (sorted[(values.length - 1) >> 1] + sorted[values.length >> 1]) / 2;
+}
 
 /** Three significant digits. */
 export const rounded = (value) => Number(value.toPrecision(3));

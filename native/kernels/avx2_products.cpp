@@ -73,17 +73,20 @@ void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float
               int64_t line_step) {
     __m256i c00 = _mm256_setzero_si256(), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
     __m256i c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
-#pragma GCC unroll 1
-    for (int64_t i = 0; i < n_pairs; ++i, a += token_tile, b += 2 * output_tile, line += line_step) {
-        fetch(line);
-        const __m256i b0 = _mm256_load_si256(reinterpret_cast<const __m256i *>(b));
-        const __m256i b1 = _mm256_load_si256(reinterpret_cast<const __m256i *>(b + output_tile));
-        step_i16(a, b0, b1, c00, c01);
-        if constexpr (R > 1) step_i16(a + 1, b0, b1, c10, c11);
-        if constexpr (R > 2) step_i16(a + 2, b0, b1, c20, c21);
-        if constexpr (R > 3) step_i16(a + 3, b0, b1, c30, c31);
-        if constexpr (R > 4) step_i16(a + 4, b0, b1, c40, c41);
-        if constexpr (R > 5) step_i16(a + 5, b0, b1, c50, c51);
+    constexpr int64_t unrolled = 4;  // a divisor of 16 pairs; GCC spills sums where it has to unroll with a remainder
+    for (int64_t i = 0; i < n_pairs; i += unrolled) {
+#pragma GCC unroll 4
+        for (int64_t j = 0; j < unrolled; ++j, a += token_tile, b += 2 * output_tile, line += line_step) {
+            fetch(line);
+            const __m256i b0 = _mm256_load_si256(reinterpret_cast<const __m256i *>(b));
+            const __m256i b1 = _mm256_load_si256(reinterpret_cast<const __m256i *>(b + output_tile));
+            step_i16(a, b0, b1, c00, c01);
+            if constexpr (R > 1) step_i16(a + 1, b0, b1, c10, c11);
+            if constexpr (R > 2) step_i16(a + 2, b0, b1, c20, c21);
+            if constexpr (R > 3) step_i16(a + 3, b0, b1, c30, c31);
+            if constexpr (R > 4) step_i16(a + 4, b0, b1, c40, c41);
+            if constexpr (R > 5) step_i16(a + 5, b0, b1, c50, c51);
+        }
     }
     const __m256 scale0 = _mm256_loadu_ps(output_scales), scale1 = _mm256_loadu_ps(output_scales + 8);
     const auto store = [&](int r, __m256i low, __m256i high) {

@@ -63,13 +63,14 @@ public:
             const int64_t n_k = std::min(input_block, n_in - k);
             const bool last = k + n_k == n_in;
             const Widened w = widen(k, n_k);
+            const int64_t n_steps = words_of_row(operand, n_k);
+            Ahead next = ahead(k, n_k, (n + token_tile - 1) / token_tile, n_steps);
             for (int64_t i = 0; i < n; i += token_tile) {
                 const int64_t row = first_row + i, n_tile = std::min(token_tile, n - i);
                 float * sums = scratch_.sums + i * ld;
                 // a tile begins at row * row_words: it holds token_tile rows
                 const float * tokens = packed + row * row_words + words_of_row(operand, k) * token_tile;
                 const auto * words = reinterpret_cast<const int32_t *>(tokens);
-                const Ahead next = ahead(k, n_k, i, n, words_of_row(operand, n_k));
                 if (last) before(i, n_tile);
                 switch (operand) {
                     case Operand::f32:
@@ -89,6 +90,7 @@ public:
                         break;
                 }
                 if (last) after(i, n_tile, sums);
+                next.memory += n_steps * next.step;
             }
         }
     }
@@ -125,17 +127,15 @@ private:
         return {scratch_.f32, next};
     }
 
-    /// The weights that come after inputs [k, k + n_k): the share of tokens [i, i + token_tile) of n, in n_steps.
-    Ahead ahead(int64_t k, int64_t n_k, int64_t i, int64_t n, int64_t n_steps) const {
-        constexpr int64_t most_shares = 8;  // of more tokens than that the multiplications take longer than the memory
+    /// The weights that come after inputs [k, k + n_k): what the first of n_products asks for in n_steps.
+    Ahead ahead(int64_t k, int64_t n_k, int64_t n_products, int64_t n_steps) const {
+        constexpr int64_t few = 8;  // of more than that the multiplications take longer than the memory
         const bool last = k + n_k == weight_.n_in();
-        const int64_t n_shares = (n + kernels_.token_tile - 1) / kernels_.token_tile;
         const int64_t tile = tile_ + (last ? n_tiles_ : 0);
-        if (n_shares > most_shares || tile + n_tiles_ > weight_.n_tiles()) return {weight_.tile(tile_), 0, 0};
-        const auto tile_bytes = static_cast<int64_t>(weight_.tile_bytes());
-        const int64_t step = tile_bytes * n_k / weight_.n_in() / n_shares / n_steps + 1;
-        const int64_t first = last ? 0 : tile_bytes * (k + n_k) / weight_.n_in();
-        return {weight_.tile(tile) + first + i / kernels_.token_tile * n_steps * step, step, tile_bytes};
+        if (n_products > few || tile + n_tiles_ > weight_.n_tiles()) return {weight_.tile(tile_), 0, 0};
+        const auto tile_bytes = static_cast<int64_t>(weight_.tile_bytes()), input_bytes = tile_bytes / weight_.n_in();
+        return {weight_.tile(tile) + (last ? 0 : input_bytes * (k + n_k)),
+                input_bytes * n_k / (n_products * n_steps) + 1, tile_bytes};
     }
 
     /// Inputs [k, k + n_k) of tile t, to integers, to bytes, or by way of integers to f32.

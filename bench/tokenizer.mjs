@@ -1,11 +1,13 @@
-// Loading and throughput of the tokenizer beside SentencePiece's C++ and @huggingface/tokenizers, in one run.
+// Loading and throughput of the tokenizer beside SentencePiece's C++ and @huggingface/tokenizers, in one run; beside
+// SentencePiece by kind of text too.
 //
 //   npm install --prefix PEERS --ignore-scripts @huggingface/tokenizers@0.2.0
 //   node bench/tokenizer.mjs --peers PEERS [--python PYTHON] [--repeat 9] [--loads 11] [--json FILE]
 //
 // PYTHON has sentencepiece; without it that peer is left out. The sides take turns at one batch, so that whatever else
 // the machine does hits all. SentencePiece encodes the batch in one call on one thread; what the same call takes for as
-// many empty strings, Python's share, is taken off. Figures are medians, ratios are of medians.
+// many empty strings, Python's share, is taken off. A side's time is that of its fastest round, which no other load of the
+// machine falls into; loads are medians.
 import { execFileSync, fork, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -75,27 +77,79 @@ function convertedVocabulary(folder, tokenizerJson) {
 const sentencepiece = `
 import json, sys, time, sentencepiece
 processor = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
-texts = json.load(open(sys.argv[2], encoding='utf-8'))
-empty = [''] * len(texts)
+batches = json.load(open(sys.argv[2], encoding='utf-8'))
 def timed(batch):
     start = time.perf_counter()
     processor.encode(batch, num_threads=1)
     return (time.perf_counter() - start) * 1e3
 for line in sys.stdin:
-    print(timed(texts) - timed(empty), flush=True)
+    texts = batches[line.strip()]
+    empty = [''] * len(texts)
+    print(timed(texts) - min(timed(empty) for _ in range(5)), flush=True)
 `;
 
-/** A function that has the Python process encode the batch once: milliseconds. */
-function sentencepieceSide(python, model, texts) {
-  const child = spawn(python, ['-c', sentencepiece, model, texts], { stdio: ['pipe', 'pipe', 'inherit'] });
+/** A function that has the Python process encode a batch, by its name in the file, once: milliseconds. */
+function sentencepieceSide(python, model, batches) {
+  const child = spawn(python, ['-c', sentencepiece, model, batches], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const run = async () => {
-    child.stdin.write('\n');
+  const run = async (name) => {
+    child.stdin.write(`${name}\n`);
     const { value, done } = await lines.next();
     if (done) throw new Error(`${python} ended; has it sentencepiece?`);
     return Number(value);
   };
   return { run, end: () => child.stdin.end() };
+}
+
+const scripts = {
+  Latin: ['en', 'de', 'fr', 'es', 'it', 'pt', 'nl', 'pl', 'tr', 'vi'],
+  'Cyrillic and Greek': ['ru', 'uk', 'el'],
+  CJK: ['zh', 'ja', 'ko'],
+  'Arabic and Hebrew': ['ar', 'fa', 'he'],
+  'Thai and Indic': ['th', 'hi', 'bn', 'ta'],
+};
+
+/** About 60 KB of each kind of text. */
+function kindsOf(rows) {
+  const sentences = rows.map((row) => row.split('\t').at(-1));
+  const filled = (texts) => {
+    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+    return Array.from({ length: Math.ceil(6e4 / bytes) }, () => texts).flat();
+  };
+  const kinds = {};
+  for (const [name, languages] of Object.entries(scripts)) {
+    kinds[name] = sentences.filter((_, i) => languages.includes(rows[i].split('\t')[0]));
+  }
+  // one sentence of every eighth line: some six languages in one text
+  kinds.mixed = Array.from({ length: 8 }, (_, i) => sentences.filter((_, k) => k % 8 === i).join(' '));
+  kinds['long words'] = sentences.map((text) => text.replaceAll(' ', ''));
+  return Object.fromEntries(Object.entries(kinds).map(([name, texts]) => [name, filled(texts)]));
+}
+
+/** Megabytes of UTF-8. */
+function megabytesOf(texts) {
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / 1e6;
+}
+
+/** Each kind of text beside SentencePiece, taking turns. */
+async function byKind(kinds, repeat, tokenizer, python) {
+  const result = {};
+  for (const [name, texts] of Object.entries(kinds)) {
+    const [ours, theirs] = [[], []];
+    for (let round = -1; round < repeat; ++round) {
+      const mine = await timed(() => tokenizer(texts, { return_tensor: false }));
+      const other = await python.run(name);
+      if (round < 0) continue;
+      ours.push(mine);
+      theirs.push(other);
+    }
+    result[name] = {
+      altclip_megabytes_per_second: rounded((megabytesOf(texts) / Math.min(...ours)) * 1e3),
+      sentencepiece_megabytes_per_second: rounded((megabytesOf(texts) / Math.min(...theirs)) * 1e3),
+      altclip_is_times_as_fast: rounded(Math.min(...theirs) / Math.min(...ours)),
+    };
+  }
+  return result;
 }
 
 async function main() {
@@ -128,19 +182,20 @@ async function main() {
       .split('\n');
     const sentences = rows.map((row) => row.split('\t').at(-1));
     const batch = Array.from({ length: 20 }, () => sentences).flat();
-    const megabytes = batch.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / 1e6;
-    const batchFile = path.join(folder, 'batch.json');
-    writeFileSync(batchFile, JSON.stringify(batch));
+    const megabytes = megabytesOf(batch);
+    const kinds = kindsOf(rows);
+    const batches = path.join(folder, 'batches.json');
+    writeFileSync(batches, JSON.stringify({ ...kinds, all: batch }));
 
     const tokenizer = await XLMRobertaTokenizer.from_file(gguf);
     const { Tokenizer } = createRequire(path.resolve(options.peers, 'package.json'))('@huggingface/tokenizers');
     const peer = new Tokenizer(tokenizerJson, config);
-    const python = options.python ? sentencepieceSide(options.python, model, batchFile) : undefined;
+    const python = options.python ? sentencepieceSide(options.python, model, batches) : undefined;
     const sides = {
       'altclip, numbers': () => timed(() => tokenizer(batch, { return_tensor: false })),
       'altclip, padded tensors': () => timed(() => tokenizer(batch, { padding: true })),
       '@huggingface/tokenizers': () => timed(() => batch.map((text) => peer.encode(text))),
-      ...(python ? { 'SentencePiece C++': python.run } : {}),
+      ...(python ? { 'SentencePiece C++': () => python.run('all') } : {}),
     };
     const times = Object.fromEntries(Object.keys(sides).map((name) => [name, []]));
     for (let round = -1; round < repeat; ++round) {
@@ -149,21 +204,26 @@ async function main() {
         if (round >= 0) times[name].push(milliseconds); // the first round warms up
       }
     }
+    const kindFigures = python && (await byKind(kinds, repeat, tokenizer, python));
     python?.end();
 
     const long = {};
     for (const [name, unit] of Object.entries({ a: 'a', 'one long word': 'internationalisation' })) {
       const text = unit.repeat(Math.ceil(1e6 / unit.length));
-      const take = async (part) => median(await Promise.all([1, 2, 3].map(() => timed(() => tokenizer.encode(part)))));
+      const take = async (part) => {
+        const times = [];
+        for (let i = 0; i < 3; ++i) times.push(await timed(() => tokenizer.encode(part)));
+        return Math.min(...times);
+      };
       const [tenth, whole] = [await take(text.slice(0, 1e5)), await take(text.slice(0, 1e6))];
       long[name] = { milliseconds: rounded(whole), times_a_tenth: rounded(whole / tenth) };
     }
 
-    const ours = median(times['altclip, numbers']);
+    const ours = Math.min(...times['altclip, numbers']);
     const throughput = Object.entries(times).map(([side, all]) => ({
       side,
-      megabytes_per_second: rounded((megabytes / median(all)) * 1e3),
-      altclip_is_times_as_fast: rounded(median(all) / ours),
+      megabytes_per_second: rounded((megabytes / Math.min(...all)) * 1e3),
+      altclip_is_times_as_fast: rounded(Math.min(...all) / ours),
     }));
     const report = {
       cpu: cpus()[0]?.model,
@@ -171,6 +231,7 @@ async function main() {
       load_from_gguf: loading,
       texts: batch.length,
       throughput,
+      by_kind_of_text: kindFigures,
       million_characters: long,
     };
     console.log(`${report.cpu}, Node ${report.node}`);
@@ -178,6 +239,7 @@ async function main() {
     console.table(report.load_from_gguf);
     console.log(`${batch.length} sentences of 24 languages, ${rounded(megabytes * 1e3)} KB`);
     console.table(throughput);
+    if (kindFigures) console.table(kindFigures);
     console.log('1,000,000 characters, beside 100,000 of the same');
     console.table(long);
     if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);

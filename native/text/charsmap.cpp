@@ -1,8 +1,7 @@
 #include "text/charsmap.h"
 
-#include <algorithm>
-
 #include "error.h"
+#include "text/utf8.h"
 
 namespace altclip {
 
@@ -32,7 +31,8 @@ uint32_t read_u32(const char * at) {
 }  // namespace
 
 Charsmap::Charsmap(std::string_view blob, const std::string & source) {
-    std::fill_n(keeps_ascii_.begin(), 128, true);
+    keeps_ascii_.set();
+    keeps_planar_.set();
     if (blob.empty()) return;
     const auto broken = [&source](const auto &... what) {
         fail(ErrorCode::model_format, source, ": the normaliser's character map ", what...);
@@ -50,24 +50,71 @@ Charsmap::Charsmap(std::string_view blob, const std::string & source) {
         length = c == '\0' ? 0 : length + 1;
         if (length > max_replacement) broken("has a replacement of more than ", max_replacement, " bytes");
     }
-    find_kept_ascii();
+    find_kept();
 }
 
-/// Looks at one step of longest_prefix for every pair, so that plain text needs none.
-void Charsmap::find_kept_ascii() {
-    uint32_t root = 0;
-    if (!unit(0, root)) return;
-    for (uint32_t first = 0; first < 128; ++first) {
-        uint32_t current = 0;
-        const size_t position = offset(root) ^ first;
-        if (!unit(position, current) || label(current) != first) continue;
-        bool kept = !has_value(current);
-        for (uint32_t second = 0; second < 128 && kept; ++second) {
-            uint32_t next = 0;
-            kept = !unit(position ^ offset(current) ^ second, next) || label(next) != second;
+void Charsmap::find_kept() {
+    for (size_t c = 0; c < n_ascii; ++c) {
+        size_t position = root();
+        bool is_rule = false;
+        if (!step(position, static_cast<unsigned char>(c), is_rule)) continue;
+        for (size_t next = 0; next < 256; ++next) {
+            size_t behind = position;
+            bool is_longer = false;
+            if (is_rule || step(behind, static_cast<unsigned char>(next), is_longer))
+                keeps_ascii_.reset(c * 256 + next);
         }
-        keeps_ascii_[first] = kept;
     }
+    for (char32_t code = n_ascii; code < n_planar; ++code) {
+        if (begins_rule(utf8_of(code))) keeps_planar_.reset(code);
+    }
+}
+
+bool Charsmap::begins_rule(std::string_view character) const {
+    size_t position = root();
+    for (const char byte : character) {
+        bool is_rule = false;
+        if (!step(position, static_cast<unsigned char>(byte), is_rule)) return false;
+    }
+    return true;
+}
+
+size_t Charsmap::plain_length(std::string_view text) const {
+    const size_t size = text.size();
+    size_t at = 0;
+    while (at < size) {
+        const auto byte = [&text, at](size_t i) { return static_cast<unsigned char>(text[at + i]); };
+        const auto trails = [&byte](size_t i) { return (byte(i) & 0xC0) == 0x80; };
+        if (byte(0) < n_ascii) {
+            constexpr size_t none = 0xFF;  // no rule has such a byte
+            const size_t next = at + 1 < size ? byte(1) : none;
+            if (byte(0) == ' ' || !keeps_ascii_[byte(0) * size_t{256} + next]) break;
+            ++at;
+        } else if (size - at >= 3 && byte(0) >= 0xE1 && byte(0) <= 0xEC && trails(1) && trails(2)) {
+            if (!keeps_planar_[(byte(0) & 0x0Fu) << 12 | (byte(1) & 0x3Fu) << 6 | (byte(2) & 0x3Fu)]) break;
+            at += 3;
+        } else if (size - at >= 2 && byte(0) >= 0xC2 && byte(0) <= 0xDF && trails(1)) {
+            if (!keeps_planar_[(byte(0) & 0x1Fu) << 6 | (byte(1) & 0x3Fu)]) break;
+            at += 2;
+        } else {
+            break;
+        }
+    }
+    return at;
+}
+
+/// Goes from the node at `position` on by `byte`, where a rule does.
+bool Charsmap::step(size_t & position, unsigned char byte, bool & is_rule) const {
+    uint32_t current = 0;
+    if (!unit(position ^ byte, current) || label(current) != byte) return false;
+    position = position ^ byte ^ offset(current);
+    is_rule = has_value(current);
+    return true;
+}
+
+size_t Charsmap::root() const {
+    uint32_t first = 0;
+    return unit(0, first) ? offset(first) : 0;
 }
 
 bool Charsmap::unit(size_t index, uint32_t & value) const {
@@ -78,17 +125,14 @@ bool Charsmap::unit(size_t index, uint32_t & value) const {
 
 Charsmap::Match Charsmap::longest_prefix(std::string_view text) const {
     Match match;
-    uint32_t current = 0;
-    if (!unit(0, current)) return match;
-    size_t position = offset(current);
+    size_t position = root();
     const size_t n = text.size() < max_match ? text.size() : max_match;
     for (size_t i = 0; i < n; ++i) {
         const auto byte = static_cast<unsigned char>(text[i]);
-        position ^= byte;
-        if (!unit(position, current) || label(current) != byte) break;
-        position ^= offset(current);
+        bool is_rule = false;
+        if (!step(position, byte, is_rule)) break;
         uint32_t value = 0;
-        if (!has_value(current) || !unit(position, value)) continue;
+        if (!is_rule || !unit(position, value)) continue;
         value &= ~(1u << 31);
         if (value >= replacements_.size()) continue;
         match.length = i + 1;

@@ -1,7 +1,7 @@
 // SentencePiece's precompiled_charsmap: a darts-clone double array over what is replaced, and the replacements.
 #pragma once
 
-#include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -23,16 +23,25 @@ public:
     /// The longest rule that `text` begins with.
     Match longest_prefix(std::string_view text) const;
 
-    /// Whether no rule begins with the ASCII character, alone or with another of ASCII behind it.
-    bool keeps_ascii(char c) const { return keeps_ascii_[static_cast<unsigned char>(c)]; }
+    /// Bytes at the beginning of `text` that no rule touches, whole characters up to a space or anything unusual: what
+    /// a rule begins with, malformed bytes, what lies beyond the Basic Multilingual Plane.
+    size_t plain_length(std::string_view text) const;
 
 private:
-    void find_kept_ascii();
+    static constexpr size_t n_ascii = 0x80;
+    static constexpr size_t n_planar = 0x10000;
+
+    void find_kept();
+    bool step(size_t & position, unsigned char byte, bool & is_rule) const;
+    size_t root() const;
+    bool begins_rule(std::string_view character) const;
     bool unit(size_t index, uint32_t & value) const;
 
     std::string_view units_;
     std::string_view replacements_;
-    std::array<bool, 256> keeps_ascii_{};
+    // Looked up for nearly every character, so that plain text asks the double array nothing.
+    std::bitset<n_ascii * 256> keeps_ascii_;  // a character of ASCII and the byte behind it: no rule begins so
+    std::bitset<n_planar> keeps_planar_;      // code point: no rule begins with it
 };
 
 }  // namespace altclip

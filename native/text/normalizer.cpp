@@ -50,10 +50,6 @@ private:
     bool with_sources_;
 };
 
-bool is_ascii(char c) {
-    return static_cast<unsigned char>(c) < 0x80;
-}
-
 bool starts_with_space(std::string_view text) {
     return !text.empty() && text.front() == ' ';
 }
@@ -64,15 +60,7 @@ bool ends_with(std::string_view text, std::string_view end) {
 
 }  // namespace
 
-std::string_view Normalizer::plain_word(std::string_view text) const {
-    size_t n = 0;
-    while (n < text.size() && text[n] != ' ' && charsmap_.keeps_ascii(text[n])) ++n;
-    if (n > 0 && n < text.size() && !is_ascii(text[n])) --n;  // what follows may combine with it
-    return text.substr(0, n);
-}
-
 Normalizer::Prefix Normalizer::normalize_prefix(std::string_view text) const {
-    if (charsmap_.keeps_ascii(text[0]) && (text.size() == 1 || is_ascii(text[1]))) return {text.substr(0, 1), 1};
     const Charsmap::Match match = charsmap_.longest_prefix(text);
     if (match.length > 0) return {match.replacement, match.length};
     const size_t length = valid_utf8_length(text);
@@ -94,11 +82,11 @@ NormalizedText Normalizer::normalize(std::string_view text, bool with_sources) c
     if (add_dummy_prefix_) output.add_space();
     bool after_space = remove_extra_;
     while (at < text.size()) {
-        const std::string_view plain = with_sources ? std::string_view() : plain_word(text.substr(at));
-        if (!plain.empty()) {
-            output.add(plain, {});
+        const size_t n_plain = with_sources ? 0 : charsmap_.plain_length(text.substr(at));
+        if (n_plain > 0) {
+            output.add(text.substr(at, n_plain), {});
             after_space = false;
-            at += plain.size();
+            at += n_plain;
             continue;
         }
         const Prefix prefix = normalize_prefix(text.substr(at));

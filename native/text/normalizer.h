@@ -36,8 +36,6 @@ private:
         size_t length = 0;  // bytes of the text
     };
     Prefix normalize_prefix(std::string_view text) const;
-    /// What `text` begins with in ASCII that no rule touches, up to a space.
-    std::string_view plain_word(std::string_view text) const;
 
     Charsmap charsmap_;
     bool add_dummy_prefix_;

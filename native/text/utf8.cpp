@@ -59,6 +59,11 @@ size_t valid_utf8_length(std::string_view text) {
     return valid ? n : 0;
 }
 
+std::string utf8_of(char32_t code) {
+    char bytes[4];
+    return {bytes, write(bytes, code)};
+}
+
 bool is_valid_utf8(std::string_view text) {
     const size_t size = text.size();
     for (size_t at = 0; at < size;) {

@@ -24,6 +24,9 @@ inline size_t utf8_length(char lead) {
 /// forms included).
 size_t valid_utf8_length(std::string_view text);
 
+/// Of a code point that is no surrogate.
+std::string utf8_of(char32_t code);
+
 bool is_valid_utf8(std::string_view text);
 
 /// A lone surrogate becomes U+FFFD.

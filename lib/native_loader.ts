@@ -57,6 +57,7 @@ function requireAddon(place: string): unknown {
 function reason(place: string, error: Error): string {
   if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND')
     return (error.message.split('\n')[0] as string).trim();
+  if (place === '@altclip/source') return 'not installed, or not compiled (npm rebuild @altclip/source)';
   return place.startsWith('@') ? 'not installed' : 'not built (in a clone of the repository: npm run build)';
 }
 

@@ -39,6 +39,8 @@ function configure(target) {
   };
   const args = [cmakeJs(), 'configure', '--directory', root, '--out', tree, '--log-level', 'warn'];
   for (const [option, value] of Object.entries(target)) if (value) args.push(`--${option}`, value);
+  // ggml declines Microsoft's compiler for Arm; Visual Studio brings Clang with it
+  if (process.platform === 'win32' && (target.arch ?? process.arch) === 'arm64') args.push('--toolset', 'ClangCL');
   for (const [key, value] of Object.entries(definitions)) args.push(`--CD${key}=${value}`);
 
   const stamp = path.join(tree, 'configured.json');

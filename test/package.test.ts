@@ -137,7 +137,7 @@ describe('the package', { timeout: 120_000 }, () => {
       for (const line of [
         `AltCLIPError: no native addon of altclip ${manifest.version} loads on ${platform} with Node.js ${process.version}`,
         '- build/Release/altclip.node: not built (in a clone of the repository: npm run build)',
-        '- @altclip/source: not installed',
+        '- @altclip/source: not installed, or not compiled (npm rebuild @altclip/source)',
         `- @altclip/${platform}: not installed`,
         `  npm install @altclip/${platform}@${manifest.version}  (the binary for this platform)`,
         `  npm install @altclip/source@${manifest.version}  (compiles it: needs a C++17 compiler and CMake)`,

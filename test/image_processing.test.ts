@@ -186,6 +186,8 @@ describe('options', () => {
       [{ size: { edge: 3 } }, /size: got \{"edge":3\}, expected a number, \{ shortest_edge \}/],
       [{ size: { height: 3 } }, /size: got/],
       [{ size: { height: 3, width: -1 } }, /size\.width: got -1/],
+      [{ size: { max_height: 3, max_width: 0 } }, /size\.max_width: got 0/],
+      [{ size: { max_height: 3 } }, /size: got/],
       [{ size: 1.5 }, /size\.shortest_edge: got 1\.5/],
       [{ size: 'large' }, /size: got "large"/],
       [{ crop_size: { shortest_edge: 3 } }, /crop_size: got/],
@@ -237,6 +239,12 @@ describe('options', () => {
     expect(sized(427, 640, { shortest_edge: 224 })).toEqual([224, 335]);
     expect(sized(10000, 1, { shortest_edge: 224 })).toEqual([2240000, 224]);
     expect(sized(300, 451, { shortest_edge: 100, longest_edge: 120 })).toEqual([80, 120]);
+    // get_image_size_for_max_height_width; Pillow refuses an edge of 0 too
+    expect(sized(30, 50, { max_height: 20, max_width: 20 })).toEqual([12, 20]);
+    expect(sized(451, 300, { max_height: 100, max_width: 120 })).toEqual([100, 66]);
+    expect(sized(1000, 17, { max_height: 64, max_width: 64 })).toEqual([64, 1]);
+    expect(sized(2, 3, { max_height: 224, max_width: 100 })).toEqual([66, 100]);
+    expect(() => sized(3, 1000, { max_height: 64, max_width: 64 })).toThrow(/1000x3 would become 64x0/);
     expect(() => sized(1, 100000, { shortest_edge: 224 })).toThrow(/100000x1 would become 22400000x224/);
   });
 });

@@ -3,7 +3,7 @@ import { AltCLIPError } from '../errors';
 import { looksLike } from './format';
 import { type ImageSize, type ResizeSize, resizedSize } from './options';
 import { grayAlphaOf, type Pixels, rgbKeyedOnWhite, rgbOf, rgbOfCmyk } from './pixels';
-import { transparentColour } from './transparency';
+import { type TransparentColour, transparentColour } from './transparency';
 
 /** sharp's own limit. */
 const maxPixels = 0x3fff ** 2;
@@ -28,16 +28,16 @@ export interface Decoded {
  * a palette or a PNG declares transparent laid on white. RGB.
  *
  * ICC profiles are ignored, 16-bit gray is clipped, other 16-bit images keep the high byte, CMYK becomes RGB without a
- * profile. RawImage says where the pixels are not those of PIL; besides, the transparent colour of a gray PNG of 1, 2, 4
- * or 16 bits, which PIL compares in other units than the pixels, is ignored.
+ * profile. RawImage says where the pixels are not those of PIL.
  * @param name says in errors where the image comes from.
  * @throws IMAGE for what does not decode to its end, or has more than 268 million pixels.
  */
 export async function decodeAsFile(encoded: Uint8Array, name: string, options: DecodeOptions = {}): Promise<Decoded> {
-  const { pixels, full } = await decode(encoded, name, true, options);
+  const key = transparentColour(encoded);
+  const { pixels, full } = await decode(encoded, name, true, options, key);
+  if (!key?.colour) return { pixels: rgbOf(pixels), full };
   const hasAlpha = pixels.channels === 2 || pixels.channels === 4;
-  const key = hasAlpha ? transparentColour(encoded) : undefined;
-  return { pixels: key ? rgbKeyedOnWhite(pixels, key) : rgbOf(pixels), full };
+  return { pixels: rgbKeyedOnWhite(pixels, key.colour, key.byAlpha && hasAlpha), full };
 }
 
 /**
@@ -54,6 +54,7 @@ async function decode(
   name: string,
   upright: boolean,
   { shrinkFor, useIccProfile = false }: DecodeOptions,
+  key?: TransparentColour,
 ): Promise<Decoded> {
   const options: SharpOptions = { ignoreIcc: !useIccProfile, failOn: 'error' };
   try {
@@ -65,7 +66,7 @@ async function decode(
     // CMYK is decoded in its own space, where sharp would not shrink while loading
     if (shrinkFor && info.format === 'jpeg' && info.space !== 'cmyk') image = shrunk(image, full, shrinkFor);
     const byProfile = useIccProfile && info.icc && info.space !== 'grey16';
-    return { pixels: await (byProfile ? inSrgb(image, info) : decoded(image, info)), full };
+    return { pixels: await (byProfile ? inSrgb(image, info) : decoded(image, info, key)), full };
   } catch (cause) {
     throw undecodable(name, cause, encoded);
   }
@@ -103,9 +104,10 @@ export function isSharp(value: unknown): value is Sharp {
   );
 }
 
-async function decoded(image: Sharp, { space, hasAlpha }: Metadata): Promise<Pixels> {
+async function decoded(image: Sharp, { space, hasAlpha }: Metadata, key?: TransparentColour): Promise<Pixels> {
   if (space === 'cmyk') return rgbOfCmyk(await bytesOf(image.pipelineColourspace('cmyk').toColourspace('cmyk')));
   if (space !== 'b-w' && space !== 'grey16') return bytesOf(image);
+  if (key && space === 'grey16') return clippedGray16(image.removeAlpha());
   if (hasAlpha) return grayAlphaOf(await bytesOf(image)); // gray output of sharp would lose the alpha
   return space === 'grey16' ? clippedGray16(image) : bytesOf(image.toColourspace('b-w'));
 }

@@ -3,7 +3,11 @@ import { kindOf } from '../tensor';
 import { type ResampleName, resampleNumber } from './resample';
 
 export type ImageSize = { height: number; width: number };
-export type ResizeSize = ImageSize | { shortest_edge: number; longest_edge?: number };
+/** Pixels; with max_height and max_width as large as fits into both. */
+export type ResizeSize =
+  | ImageSize
+  | { shortest_edge: number; longest_edge?: number }
+  | { max_height: number; max_width: number };
 
 /** Options of transformers' CLIPImageProcessor; sizes in pixels. */
 export interface ImageProcessorOptions {
@@ -138,17 +142,24 @@ export function dataFormat(value: unknown, name: string): DataFormat | undefined
 }
 
 /**
- * Size of the resized image, as transformers' get_resize_output_image_size and, with a longest edge,
- * get_size_with_aspect_ratio compute it.
+ * Size of the resized image, as transformers' get_resize_output_image_size, with a longest edge
+ * get_size_with_aspect_ratio, and get_image_size_for_max_height_width compute it.
  * @throws INVALID_ARGUMENT where an edge would exceed 2^24 pixels.
  */
 export function resizedSize(image: ImageSize, size: ResizeSize): ImageSize {
-  const target = 'height' in size ? size : byShortestEdge(image, size.shortest_edge, size.longest_edge);
+  const target = targetSize(image, size);
   if (target.height < 1 || target.width < 1 || Math.max(target.height, target.width) > maxEdge) {
     const sizes = `${image.width}x${image.height} would become ${target.width}x${target.height}`;
     throw new AltCLIPError('INVALID_ARGUMENT', `image: ${sizes} pixels, expected edges from 1 to ${maxEdge}`);
   }
   return target;
+}
+
+function targetSize(image: ImageSize, size: ResizeSize): ImageSize {
+  if ('height' in size) return size;
+  if ('shortest_edge' in size) return byShortestEdge(image, size.shortest_edge, size.longest_edge);
+  const scale = Math.min(size.max_height / image.height, size.max_width / image.width);
+  return { height: Math.trunc(image.height * scale), width: Math.trunc(image.width * scale) };
 }
 
 function byShortestEdge({ height, width }: ImageSize, shortest: number, longest: number | undefined): ImageSize {
@@ -201,8 +212,13 @@ export function resizeSize(value: unknown, name: string): ResizeSize {
   const size = typeof value === 'number' ? { shortest_edge: value } : value;
   const exact = heightAndWidth(size, name);
   if (exact) return exact;
+  if (hasOnly(size, ['max_height', 'max_width'], [])) {
+    const { max_height, max_width } = size;
+    return { max_height: edge(max_height, `${name}.max_height`), max_width: edge(max_width, `${name}.max_width`) };
+  }
   if (!hasOnly(size, ['shortest_edge'], ['longest_edge'])) {
-    const expected = 'a number, { shortest_edge }, { shortest_edge, longest_edge } or { height, width }';
+    const expected =
+      'a number, { shortest_edge }, { shortest_edge, longest_edge }, { max_height, max_width } or { height, width }';
     invalid(`${name}: got ${shown(value)}, expected ${expected}`);
   }
   const shortest_edge = edge(size.shortest_edge, `${name}.shortest_edge`);

@@ -96,13 +96,13 @@ export function rgbOnWhite(pixels: Pixels): Pixels {
   });
 }
 
-/** RGB where what is transparent or of the colour `key` is white, as PIL's detour over RGB leaves it; with alpha. */
-export function rgbKeyedOnWhite(pixels: Pixels, key: Rgb): Pixels {
+/** RGB where the colour `key` is white, as PIL's detour over RGB leaves it; `byAlpha`: what is transparent too. */
+export function rgbKeyedOnWhite(pixels: Pixels, key: Rgb, byAlpha: boolean): Pixels {
   const rgb = rgbOf(pixels);
   const { data, channels } = pixels;
   return mapped(rgb, 3, (source, from, target, to) => {
     const isKey = key.every((value, c) => source[from + c] === value);
-    const isWhite = isKey || data[(from / 3 + 1) * channels - 1] === 0;
+    const isWhite = isKey || (byAlpha && data[(from / 3 + 1) * channels - 1] === 0);
     for (let c = 0; c < 3; c++) target[to + c] = isWhite ? 255 : (source[from + c] as number);
   });
 }

@@ -39,7 +39,8 @@ const maxTimeout = 2_000_000;
  * JPEG, PNG, WebP, GIF and TIFF give the pixels of PIL bit for bit. AVIF is within 1 level of 255; where its chroma is
  * subsampled, which decoders interpolate in their own ways, a photo differs by 1.0 on average and 29 at most, noise by 12
  * and 83. What sharp does not read (BMP, PPM, JPEG 2000, HEIC) is an error of code IMAGE; SVG, which PIL does not read,
- * works. scripts/reference/image_formats.py measures it.
+ * works. scripts/reference/image_formats.py measures it. The transparent colour of a gray PNG of 1, 2, 4 or 16 bits, or of
+ * an RGB one of 16, becomes alpha as the PNG standard says, where PIL compares it in other units.
  */
 export class RawImage {
   /** Rows of pixels, one byte a channel: [height, width, channels]. */

@@ -1,5 +1,13 @@
 import type { Rgb } from './pixels';
 
+/** A transparent colour, and what else the decoder has to know of it. */
+export interface TransparentColour {
+  /** As PIL compares it with the pixels after their conversion to RGB; undefined where it can be none of theirs. */
+  colour: Rgb | undefined;
+  /** Whether what the decoder calls transparent is that colour too: GIF, whose transparent pixels come out black. */
+  byAlpha: boolean;
+}
+
 /**
  * The one colour that a PNG or GIF declares transparent, where PIL keeps it as a colour (info['transparency']) rather
  * than as an alpha channel; undefined for any other file. It survives PIL's conversion to RGB, so that transformers lays
@@ -7,7 +15,7 @@ import type { Rgb } from './pixels';
  *
  * Bytes may be damaged: what does not fit is taken as not there; the decoder is the judge.
  */
-export function transparentColour(encoded: Uint8Array): Rgb | undefined {
+export function transparentColour(encoded: Uint8Array): TransparentColour | undefined {
   const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
   try {
     if (bytes.toString('latin1', 1, 4) === 'PNG') return pngColour(bytes);
@@ -18,7 +26,7 @@ export function transparentColour(encoded: Uint8Array): Rgb | undefined {
   return undefined;
 }
 
-function pngColour(bytes: Buffer): Rgb | undefined {
+function pngColour(bytes: Buffer): TransparentColour | undefined {
   const depth = bytes.readUInt8(24);
   const colourType = bytes.readUInt8(25);
   const [gray, colour, indexed] = [0, 2, 3];
@@ -34,15 +42,28 @@ function pngColour(bytes: Buffer): Rgb | undefined {
       const alphas = bytes.subarray(data, data + bytes.readUInt32BE(at));
       const index = alphas.indexOf(0);
       const simple = index >= 0 && alphas.every((alpha, i) => alpha === (i === index ? 0 : 255));
-      return simple && palette > 0 ? rgbAt(bytes, palette + 3 * index) : undefined;
+      return simple && palette > 0 ? { colour: rgbAt(bytes, palette + 3 * index), byAlpha: false } : undefined;
     }
-    if (depth !== 8) return undefined;
-    const values = [0, 2, 4].map((i) => bytes.readUInt16BE(data + (colourType === colour ? i : 0)));
-    return colourType === gray || colourType === colour ? (values as unknown as Rgb) : undefined;
+    if (colourType === gray) return { colour: grayKey(bytes.readUInt16BE(data), depth), byAlpha: false };
+    if (colourType !== colour) return undefined;
+    // PIL compares the low byte, also where it has dropped the low bytes of the pixels
+    return {
+      colour: [bytes.readUInt8(data + 1), bytes.readUInt8(data + 3), bytes.readUInt8(data + 5)],
+      byAlpha: false,
+    };
   }
 }
 
-function gifColour(bytes: Buffer): Rgb | undefined {
+/** PIL compares a gray sample as it stands in the file with pixels that it has brought to 8 bits. */
+function grayKey(sample: number, depth: number): Rgb | undefined {
+  // of 1 and 16 bits it becomes (sample, 0, 0), so that only black can be meant
+  if (depth === 1) return sample === 0 ? [0, 0, 0] : undefined;
+  if (depth === 16) return sample % 256 === 0 ? [0, 0, 0] : undefined;
+  const level = Math.min(sample, 255);
+  return [level, level, level];
+}
+
+function gifColour(bytes: Buffer): TransparentColour | undefined {
   const tableBytes = (flags: number): number => (flags & 0x80 ? 3 << ((flags & 7) + 1) : 0);
   let transparent: number | undefined;
   for (let at = 13 + tableBytes(bytes.readUInt8(10)); ; ) {
@@ -50,7 +71,7 @@ function gifColour(bytes: Buffer): Rgb | undefined {
     if (block === 0x2c) {
       if (transparent === undefined) return undefined;
       const own = bytes.readUInt8(at + 9) & 0x80;
-      return rgbAt(bytes, (own ? at + 10 : 13) + 3 * transparent);
+      return { colour: rgbAt(bytes, (own ? at + 10 : 13) + 3 * transparent), byAlpha: true };
     }
     if (block !== 0x21) return undefined;
     if (bytes.readUInt8(at + 1) === 0xf9 && bytes.readUInt8(at + 3) & 1) transparent = bytes.readUInt8(at + 6);

@@ -98,7 +98,8 @@ private:
 /// One shape and type: two graphs of products of the same activations by `n_copies` weights.
 class Product {
 public:
-    Product(ggml_backend_t backend, const Shape & shape, ggml_type type) : backend_(backend), shape_(shape) {
+    Product(ggml_backend_t backend, const Shape & shape, ggml_type type, int n_threads)
+        : backend_(backend), shape_(shape), n_threads_(n_threads) {
         const size_t n_bytes = ggml_row_size(type, shape.k) * static_cast<size_t>(shape.m);
         constexpr size_t more_than_caches = 128 << 20;
         n_copies_ = shape.n < 64 ? more_than_caches / n_bytes + 1 : 1;
@@ -152,6 +153,7 @@ private:
         packed_.back().pack(weight->data, 0, packed_.back().n_tiles());
         LinearTask & task = tasks_.emplace_back();
         task.kernels = &kernels;
+        task.n_threads = n_threads_;
         task.parts[0] = {&packed_.back(), static_cast<const float *>(bias->data), 0};
         const int64_t n_packed = packed_rows_size(kernels, operand_of(kernels, weight->type), shape_.k, shape_.n);
         ggml_tensor * rows =
@@ -168,6 +170,7 @@ private:
 
     ggml_backend_t backend_;
     Shape shape_;
+    int n_threads_;
     size_t n_copies_;
     ggml_context_ptr context_;
     ggml_backend_buffer_ptr inputs_;
@@ -189,7 +192,7 @@ void measure(ggml_backend_t backend, const Shape & shape, const Options & option
         const Chain instructions = operand == Operand::i16   ? peaks.integer
                                    : operand == Operand::f32 ? peaks.f32
                                                              : nullptr;
-        Product product(backend, shape, type);
+        Product product(backend, shape, type, options.n_threads);
         product.ours();
         product.ggmls();
         std::optional<Peak> peak;

@@ -90,6 +90,7 @@ ggml_tensor * KernelOperators::product(ggml_tensor * x, std::initializer_list<co
     auto * task = builder_.keep<LinearTask>();
     task->kernels = execution_.kernels;
     task->activation = activation;
+    task->n_threads = execution_.n_threads;
     task->aborted = execution_.aborted;
     int64_t n_out = 0;
     size_t n_parts = 0;

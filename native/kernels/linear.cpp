@@ -44,9 +44,15 @@ int64_t words_of_row(Operand operand, int64_t n_in) {
 /// Products of up to output_tiles weight tiles with one block of tokens, over all inputs.
 class TileProduct {
 public:
+    /// Of tiles [tile, tile + n_tiles); next_tile: the first of those that this thread multiplies by next.
     TileProduct(const KernelTable & kernels, const PackedWeight & weight, int64_t tile, int64_t n_tiles,
-                Scratch & scratch)
-        : kernels_(kernels), weight_(weight), tile_(tile), n_tiles_(n_tiles), scratch_(scratch) {}
+                int64_t next_tile, Scratch & scratch)
+        : kernels_(kernels),
+          weight_(weight),
+          tile_(tile),
+          n_tiles_(n_tiles),
+          next_tile_(next_tile),
+          scratch_(scratch) {}
 
     /// Calls before(i, n_tile) ahead of the last product of tokens [i, i + n_tile) of the block, and after(i, n_tile,
     /// sums) once their sums [n_tile][n_tiles][output_tile] are complete.
@@ -129,10 +135,9 @@ private:
 
     /// The weights that come after inputs [k, k + n_k): what the first of n_products asks for in n_steps.
     Ahead ahead(int64_t k, int64_t n_k, int64_t n_products, int64_t n_steps) const {
-        constexpr int64_t few = 8;  // of more than that the multiplications take longer than the memory
         const bool last = k + n_k == weight_.n_in();
-        const int64_t tile = tile_ + (last ? n_tiles_ : 0);
-        if (n_products > few || tile + n_tiles_ > weight_.n_tiles()) return {weight_.tile(tile_), 0, 0};
+        const int64_t tile = last ? next_tile_ : tile_;
+        if (tile + n_tiles_ > weight_.n_tiles()) return {weight_.tile(tile_), 0, 0};
         const auto tile_bytes = static_cast<int64_t>(weight_.tile_bytes()), input_bytes = tile_bytes / weight_.n_in();
         return {weight_.tile(tile) + (last ? 0 : input_bytes * (k + n_k)),
                 input_bytes * n_k / (n_products * n_steps) + 1, tile_bytes};
@@ -165,6 +170,7 @@ private:
     const PackedWeight & weight_;
     int64_t tile_;
     int64_t n_tiles_;
+    int64_t next_tile_;
     Scratch & scratch_;
 };
 
@@ -180,9 +186,9 @@ struct Rows {
     int64_t ld;
 };
 
-/// Tokens [first, first + n) by one group of all parts' tiles.
-void run_group(const LinearTask & task, int64_t group, const float * packed, int64_t n_rows, int64_t first, int64_t n,
-               const Rows & rows, Scratch & scratch) {
+/// Tokens [first, first + n) by one group of all parts' tiles; n_ahead: groups from there to this thread's next.
+void run_group(const LinearTask & task, int64_t group, int64_t n_ahead, const float * packed, int64_t n_rows,
+               int64_t first, int64_t n, const Rows & rows, Scratch & scratch) {
     const KernelTable & kernels = *task.kernels;
     const LinearPart * part = task.parts.data();
     for (; group >= n_groups(kernels, *part); ++part) group -= n_groups(kernels, *part);
@@ -196,7 +202,7 @@ void run_group(const LinearTask & task, int64_t group, const float * packed, int
     };
     const auto y = [&](int64_t row) { return rows.y + row * rows.ld + column; };
     const auto bytes = n_outputs * static_cast<int64_t>(sizeof(float));
-    TileProduct(kernels, *part->weight, tile, n_tiles, scratch)
+    TileProduct(kernels, *part->weight, tile, n_tiles, tile + n_ahead * kernels.output_tiles, scratch)
         .run(
             packed, n_rows, first, n,
             [&](int64_t i, int64_t n_tile) {
@@ -255,8 +261,11 @@ void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const f
         if (task.aborted && (*task.aborted)()) return;
         const int64_t first = job / n_jobs * block, n = std::min(block, n_rows - first);
         const int64_t group = job % n_jobs * n_job_groups;
-        for (int64_t g = group; n > 0 && g < std::min(group + n_job_groups, n_all); ++g) {
-            run_group(task, g, packed, n_rows, first, n, {residual, ld_residual, y, ld}, scratch);
+        const int64_t end = std::min(group + n_job_groups, n_all);
+        for (int64_t g = group; n > 0 && g < end; ++g) {
+            // threads keep step more or less: in between come the jobs of the others
+            const int64_t n_ahead = g + 1 < end ? 1 : 1 + (task.n_threads - 1) * n_job_groups;
+            run_group(task, g, n_ahead, packed, n_rows, first, n, {residual, ld_residual, y, ld}, scratch);
         }
     }
 }

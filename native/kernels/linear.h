@@ -39,6 +39,7 @@ struct LinearTask {
     const KernelTable * kernels = nullptr;
     std::array<LinearPart, 3> parts;  // of one kind and one n_in; the unused have no weight
     std::optional<Activation> activation;
+    int64_t n_threads = 1;                            // that take jobs; what they ask memory for ahead rests on it
     std::atomic<int64_t> next{0};                     // job
     const std::function<bool()> * aborted = nullptr;  // asked before each job, from any thread
 };

@@ -1,5 +1,5 @@
 import { AltCLIPError, fromNative } from './errors';
-import { type NativeAbortFlag, native } from './native';
+import { type NativeAbortFlag, type NativeAddon, native } from './native';
 
 /** Throws the AbortError for an aborted signal; its reason is the error's cause. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
@@ -8,15 +8,16 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 
 /**
  * Runs a native call that `signal` can cancel: the returned promise rejects at once, the native side stops at its next
- * check of the flag.
+ * check of the flag. `addon` is the one that is called: a flag serves no other.
  */
 export async function abortable<T>(
   signal: AbortSignal | undefined,
   start: (flag: NativeAbortFlag | undefined) => Promise<T>,
+  addon: NativeAddon = native,
 ): Promise<T> {
   if (!signal) return fromNative(start(undefined));
   throwIfAborted(signal);
-  const flag = new native.AbortFlag();
+  const flag = new addon.AbortFlag();
   let cancel: (() => void) | undefined;
   const cancelled = new Promise<never>((_, reject) => {
     cancel = () => {

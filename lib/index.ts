@@ -1,5 +1,6 @@
 /** altclip: AltCLIP for Node.js, with the names of transformers. */
 export { AltCLIPConfig, AltCLIPTextConfig, AltCLIPVisionConfig } from './configuration';
+export { type DeviceInfo, type DeviceName, list_devices } from './devices';
 export { AltCLIPError, type AltCLIPErrorCode } from './errors';
 export { CLIPImageProcessor, type ImageProcessorCall, type ImageProcessorOptions } from './image/processing';
 export { type ImageDataLike, type ImageInput, RawImage, type ReadImageOptions } from './image/raw_image';

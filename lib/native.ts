@@ -2,7 +2,7 @@
  * The native addon's whole surface, typed in one place (test/native_contract.test.ts holds it against the real
  * exports). Nothing here is public: the facade turns native errors into AltCLIPError.
  */
-import { loadAddon } from './native_loader';
+import { loadAddon, loadGpuAddon } from './native_loader';
 
 /** Weight types a model file can carry. */
 export type NativeDType = 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q6_k' | 'q5_k_m' | 'q5_k' | 'q4_k_m' | 'q4_k' | 'q4_0';
@@ -68,6 +68,8 @@ export interface NativeModelFile {
 export interface NativeLoadOptions {
   /** Where both are, a file written for one gives that one. */
   towers: Tower[];
+  /** 'cpu' or the name of one of the addon's own devices. */
+  device: string;
   /** 0: as many as the machine has cores. */
   threads: number;
   abort?: NativeAbortFlag | undefined;
@@ -116,11 +118,24 @@ export interface NativeTowerOutput {
   attentions?: Float32Array[];
 }
 
+/** A GPU that an addon computes with. */
+export interface NativeDevice {
+  /** 'vulkan:0': the backend, and the device's place among the backend's. */
+  name: string;
+  backend: 'cuda' | 'metal' | 'vulkan';
+  description: string;
+  type: 'discrete' | 'integrated' | 'software';
+  /** Bytes. */
+  memoryFree: number;
+  memoryTotal: number;
+}
+
 export interface NativeModel {
   readonly name: string;
   readonly dtype: string;
   /** Bytes of the loaded towers' weights. */
   readonly bytes: number;
+  readonly device: string;
   readonly threads: number;
   /** Trained value, natural logarithm. */
   readonly logitScale: number;
@@ -208,6 +223,8 @@ export interface NativeSimilarity {
 export interface NativeAddon {
   AbortFlag: new () => NativeAbortFlag;
   loadModel(file: string, options: NativeLoadOptions): Promise<NativeModel>;
+  /** The GPUs that this addon computes with; the first call starts their drivers. */
+  listDevices(): Promise<NativeDevice[]>;
   readModelFile(file: string): Promise<NativeModelFile>;
   convertModel(options: NativeConvertOptions): Promise<NativeConvertReport>;
   /** From a GGUF file, a tokenizer.json or a SentencePiece model. */
@@ -231,3 +248,19 @@ export const native: NativeAddon = loadAddon() as NativeAddon;
 
 // process.exit in the middle of work: the threads must end before the process tears down what they compute with
 process.once('exit', () => native.shutDown());
+
+/** A GPU backend that comes as an addon of its own, beside the ordinary one. */
+export type GpuBackend = 'cuda' | 'vulkan';
+
+const gpuAddons = new Map<GpuBackend, NativeAddon | string>();
+
+/** The addon for a backend's GPUs, loaded at the first call; where it does not load, the reason, which is remembered. */
+export function gpuAddon(backend: GpuBackend): NativeAddon | string {
+  let found = gpuAddons.get(backend);
+  if (found === undefined) {
+    found = loadGpuAddon(backend) as NativeAddon | string;
+    gpuAddons.set(backend, found);
+    if (typeof found !== 'string') process.once('exit', found.shutDown);
+  }
+  return found;
+}

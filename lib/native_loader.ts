@@ -45,6 +45,18 @@ function requireAddon(place: string): unknown {
         return require('@altclip/win32-x64/altclip.node');
       case '@altclip/win32-arm64':
         return require('@altclip/win32-arm64/altclip.node');
+      case 'build/vulkan/altclip.node':
+        return require('../build/vulkan/altclip.node');
+      case '@altclip/linux-x64-vulkan':
+        return require('@altclip/linux-x64-vulkan/altclip.node');
+      case '@altclip/win32-x64-vulkan':
+        return require('@altclip/win32-x64-vulkan/altclip.node');
+      case 'build/cuda/altclip.node':
+        return require('../build/cuda/altclip.node');
+      case '@altclip/linux-x64-cuda':
+        return require('@altclip/linux-x64-cuda/altclip.node');
+      case '@altclip/win32-x64-cuda':
+        return require('@altclip/win32-x64-cuda/altclip.node');
       default:
         return unpublished;
     }
@@ -82,6 +94,22 @@ export function loadAddon(): unknown {
     `no native addon of altclip ${version} loads on ${wanted} with ${runtime()}. Tried:\n${failures.join('\n')}\n` +
       `Mend it with:\n${remedies.map((command) => `  ${command}`).join('\n')}`,
   );
+}
+
+/** The addon for GPUs of `backend`, or why there is none, in a sentence. */
+export function loadGpuAddon(backend: 'cuda' | 'vulkan'): unknown {
+  const name = `@altclip/${platform()}-${backend}`;
+  const places = [`build/${backend}/altclip.node`, name];
+  const failures: string[] = [];
+  for (const place of places) {
+    const found = requireAddon(place);
+    if (!(found instanceof Error)) return found;
+    if (found === unpublished) failures.push(`there is no package ${place}`);
+    else if ((found as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') {
+      if (place === name) failures.push(`${place} is not installed (npm install ${place}@${version})`);
+    } else failures.push(`${place}: ${reason(place, found)}`);
+  }
+  return failures.join('; ');
 }
 
 function runtime(): string {

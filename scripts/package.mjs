@@ -71,7 +71,9 @@ await main(() => {
     demo: path.join(root, 'models', 'demo'),
     'README.md': path.join(root, 'models', 'demo', 'README.md'),
   });
-  const scripts = ['build-native', 'provision-ggml', 'steps', 'tools'].map((name) => `scripts/${name}.mjs`);
+  const scripts = ['build-native', 'provision-ggml', 'steps', 'tools', 'vulkan-tools'].map(
+    (name) => `scripts/${name}.mjs`,
+  );
   const source = here('native', 'third_party', 'CMakeLists.txt', 'binding.gyp', ...scripts);
   pack(out, sourceManifest(manifest), { ...source, 'README.md': path.join(root, 'scripts', 'packages', 'SOURCE.md') });
 });

@@ -17,7 +17,8 @@ const TARBALL = 'node-llama-cpp-3.22.1.tgz';
 const INTEGRITY = 'sha512-bltIipuWmc123H7tMIgDGKSsSrhmhlQYeVUC48XTjVW7XGJJiJJyCdlTMzQ/LiWoPkGDpcL4FviDpgw7qfTiDw==';
 
 const target = fileURLToPath(new URL('../third_party', import.meta.url));
-const cache =
+/** Where what a build fetches or makes once stays. */
+export const buildCache =
   process.env.ALTCLIP_BUILD_CACHE ??
   path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'altclip', 'build');
 
@@ -25,11 +26,11 @@ const intact = (file) => `sha512-${createHash('sha512').update(readFileSync(file
 
 /** @returns {string} path of the tarball, its bytes checked */
 function tarball() {
-  const file = path.join(cache, TARBALL);
+  const file = path.join(buildCache, TARBALL);
   if (existsSync(file) && intact(file)) return file;
 
-  mkdirSync(cache, { recursive: true });
-  const folder = mkdtempSync(path.join(cache, 'pack-'));
+  mkdirSync(buildCache, { recursive: true });
+  const folder = mkdtempSync(path.join(buildCache, 'pack-'));
   try {
     step("fetching ggml's source (36 MB, once)", 'npm', ['pack', PACKAGE, '--silent', '--pack-destination', folder], {
       cwd: folder,

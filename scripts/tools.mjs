@@ -26,6 +26,14 @@ const TOOLS = {
       return major > CMAKE_MINIMUM[0] || (major === CMAKE_MINIMUM[0] && minor >= CMAKE_MINIMUM[1]);
     },
   },
+  cargo: {
+    what: "Rust's cargo",
+    debian: 'cargo',
+    fedora: 'cargo',
+    macos: 'brew install rust',
+    windows: 'winget install Rustlang.Rustup',
+    present: () => version('cargo') !== undefined,
+  },
   'c++': {
     what: 'a C++17 compiler and make or ninja',
     debian: 'g++ make',
@@ -51,7 +59,7 @@ export const generator = () => (version('ninja') === undefined ? [] : ['-G', 'Ni
 
 /**
  * Ends the process with one sentence where a tool is missing.
- * @param {...('git' | 'cmake' | 'c++')} names
+ * @param {...('git' | 'cmake' | 'cargo' | 'c++')} names
  */
 export function requireTools(...names) {
   const missing = names.map((name) => TOOLS[name]).filter((tool) => !tool.present());

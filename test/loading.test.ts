@@ -167,7 +167,6 @@ describe('a GGUF file', () => {
     });
     const model = await AltCLIPModel.from_pretrained('demo', { dtype: 'q8_0' });
     expect(model.dtype).toBe('q8_0');
-    expect(model.device).toBe('cpu');
     expect(model.num_threads).toBeGreaterThan(0);
     await model.dispose();
   });
@@ -236,7 +235,9 @@ describe('names', () => {
 describe('options', () => {
   it.each([
     [{ dtype: 'int3' }, 'INVALID_ARGUMENT', /dtype: got "int3", expected auto, f32/],
-    [{ device: 'cuda' }, 'UNSUPPORTED', /device: got "cuda"/],
+    [{ device: 'tpu' }, 'INVALID_ARGUMENT', /device: got "tpu", expected 'auto', 'cpu', 'cuda', 'metal', 'vulkan'/],
+    [{ device: 'cuda:x' }, 'INVALID_ARGUMENT', /device: got "cuda:x"/],
+    [{ device: 7 }, 'INVALID_ARGUMENT', /device: got 7/],
     [{ num_threads: -1 }, 'INVALID_ARGUMENT', /num_threads: got -1/],
   ])('%j', async (options, code, message) => {
     await expect(AltCLIPModel.from_pretrained('demo', options as never)).rejects.toMatchObject({

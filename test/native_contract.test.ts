@@ -18,6 +18,7 @@ type Kind = 'function' | 'number' | 'string' | 'boolean' | 'object' | 'array' | 
 const addon: Shape<NativeAddon> = {
   AbortFlag: 'function',
   loadModel: 'function',
+  listDevices: 'function',
   readModelFile: 'function',
   convertModel: 'function',
   loadTokenizer: 'function',
@@ -31,6 +32,7 @@ const model: Shape<NativeModel> = {
   name: 'string',
   dtype: 'string',
   bytes: 'number',
+  device: 'string',
   threads: 'number',
   logitScale: 'number',
   hparams: 'object',
@@ -115,7 +117,7 @@ describe('the addon', () => {
   it('loads and runs a model', async () => {
     const fractions: number[] = [];
     const onProgress = (fraction: number): number => fractions.push(fraction);
-    const loaded = await native.loadModel(demo, { towers: ['text', 'vision'], threads: 2, onProgress });
+    const loaded = await native.loadModel(demo, { towers: ['text', 'vision'], device: 'cpu', threads: 2, onProgress });
     expect(shapeOf(loaded, model)).toEqual(model);
     expect(loaded.threads).toBe(2);
     expect(Math.max(...fractions)).toBe(1);
@@ -179,7 +181,9 @@ describe('the addon', () => {
   });
 
   it('throws errors that the facade knows', async () => {
-    await expect(native.loadModel('missing.gguf', { towers: ['text'], threads: 1 })).rejects.toMatchObject({
+    await expect(
+      native.loadModel('missing.gguf', { towers: ['text'], device: 'cpu', threads: 1 }),
+    ).rejects.toMatchObject({
       code: 'IO',
       altclip: true,
     });
@@ -187,7 +191,10 @@ describe('the addon', () => {
 
   const wrong: Record<string, () => unknown> = {
     'loadModel()': () => native.loadModel(undefined as never, undefined as never),
-    'loadModel with towers of another kind': () => native.loadModel(demo, { towers: ['audio' as never], threads: 1 }),
+    'loadModel with towers of another kind': () =>
+      native.loadModel(demo, { towers: ['audio' as never], device: 'cpu', threads: 1 }),
+    'loadModel onto a device that there is none of': () =>
+      native.loadModel(demo, { towers: ['text'], device: 'vulkan:99', threads: 1 }),
     'readModelFile(number)': () => native.readModelFile(7 as never),
     'convertModel({})': () => native.convertModel({} as never),
     'loadTokenizer()': () => native.loadTokenizer(undefined as never),

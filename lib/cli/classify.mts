@@ -1,7 +1,7 @@
 /** altclip classify: which of some labels fits a picture best. */
 import { type Classification, pipeline } from '../index.mjs';
 import { type Command, parse, UsageError } from './arguments.mjs';
-import { DEFAULT_MODEL, loading, modelHelp, modelOptions } from './model.mjs';
+import { DEFAULT_MODEL, deviceOf, loading, modelHelp, modelOptions } from './model.mjs';
 import { bar, columns, paint, percent, table, truncate } from './terminal.mjs';
 
 const help = `Usage: altclip classify IMAGE... --labels a,b,c [OPTIONS]
@@ -44,8 +44,9 @@ export const command: Command = {
     const hypothesis_template = values.template ?? '{}';
     if (!hypothesis_template.includes('{}')) throw new UsageError('--template: expected a text with {} in it');
 
+    const device = deviceOf(values.device);
     const classify = await loading(values.dtype, signal, (options) =>
-      pipeline('zero-shot-image-classification', values.model ?? DEFAULT_MODEL, options),
+      pipeline('zero-shot-image-classification', values.model ?? DEFAULT_MODEL, { ...options, device }),
     );
     try {
       const results = [];

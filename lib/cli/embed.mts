@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { AltCLIPModel } from '../index.mjs';
 import { type Command, countOf, parse, UsageError } from './arguments.mjs';
-import { DEFAULT_MODEL, loading, modelHelp, modelOptions } from './model.mjs';
+import { DEFAULT_MODEL, deviceOf, loading, modelHelp, modelOptions } from './model.mjs';
 import { embeddingWriter } from './output.mjs';
 import { Progress } from './terminal.mjs';
 
@@ -64,6 +64,7 @@ export const command: Command = {
     if (kinds !== 1) throw new UsageError('embed needs one of: pictures, --text, --texts-file');
     const batch_size = countOf('--batch-size', values['batch-size']);
 
+    const device = deviceOf(values.device);
     const kind = images.length > 0 ? 'image' : 'text';
     const sources = file !== undefined ? linesOf(file, signal) : kind === 'image' ? images : texts;
     const total = file !== undefined ? undefined : images.length + texts.length;
@@ -72,7 +73,7 @@ export const command: Command = {
     const writer = embeddingWriter(values.output);
     try {
       await using model = await loading(values.dtype, signal, (options) =>
-        AltCLIPModel.from_pretrained(values.model ?? DEFAULT_MODEL, options),
+        AltCLIPModel.from_pretrained(values.model ?? DEFAULT_MODEL, { ...options, device }),
       );
       const options = { batch_size, signal };
       const embeddings =

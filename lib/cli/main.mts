@@ -13,6 +13,7 @@ const commands: Record<string, { summary: string; load: () => Promise<{ command:
   embed: { summary: 'embeddings of pictures or texts, as .jsonl or .npy', load: () => import('./embed.mjs') },
   convert: { summary: 'a Hugging Face folder becomes one GGUF file', load: () => import('./convert.mjs') },
   info: { summary: 'what is in a model file, and what this machine computes with', load: () => import('./info.mjs') },
+  devices: { summary: 'the CPU and GPUs that models can run on here', load: () => import('./devices.mjs') },
   demo: { summary: 'the embedded model answers about twelve pictures', load: () => import('./demo.mjs') },
 };
 

@@ -1,5 +1,6 @@
 /** The options that pick and load a model, the same for every command. */
 
+import { checkDevice, type DeviceName } from '../devices.js';
 import { type DType, dtypes, type ProgressInfo } from '../pretrained_options.js';
 import { UsageError } from './arguments.mjs';
 import { Progress, size } from './terminal.mjs';
@@ -7,19 +8,35 @@ import { Progress, size } from './terminal.mjs';
 /** The embedded model. */
 export const DEFAULT_MODEL = 'demo';
 
-export const modelOptions = { model: { type: 'string', short: 'm' }, dtype: { type: 'string' } } as const;
+export const modelOptions = {
+  model: { type: 'string', short: 'm' },
+  dtype: { type: 'string' },
+  device: { type: 'string' },
+} as const;
 
 /** The lines of --help that explain {@link modelOptions}. */
 export const modelHelp = `  -m, --model M       a .gguf file, a Hugging Face folder, or an id of its hub
                       (default: demo)
       --dtype D       weights of a converted folder: f32, f16, bf16, q8_0, q6_k,
-                      q5_k, q4_k, q4_0, q5_k_m, q4_k_m; default: as they are`;
+                      q5_k, q4_k, q4_0, q5_k_m, q4_k_m; default: as they are
+      --device D      cpu, cuda, metal, vulkan, cuda:1, ...; default: the fastest
+                      that works (altclip devices lists them)`;
 
 /** @throws {UsageError} where `value` is no weight type */
 export function dtypeOf(value = 'auto'): DType {
   const dtype = dtypes.find((known) => known === value);
   if (!dtype) throw new UsageError(`--dtype: expected one of ${dtypes.join(', ')}, got '${value}'`);
   return dtype;
+}
+
+/** @throws {UsageError} where `value` names no device anywhere */
+export function deviceOf(value = 'auto'): DeviceName {
+  try {
+    checkDevice(value);
+  } catch (error) {
+    throw new UsageError(`--${(error as Error).message}`);
+  }
+  return value;
 }
 
 /**

@@ -3,11 +3,12 @@ import path from 'node:path';
 import { abortable } from '../abort';
 import { Callable } from '../callable';
 import { AltCLIPConfig, type PreTrainedConfig } from '../configuration';
+import { checkDevice, type DeviceName, type Placement, placements } from '../devices';
 import { AltCLIPError, fromNative, invalid } from '../errors';
 import { makeCacheFolder } from '../loading/conversion_cache';
 import { resolveModel } from '../loading/loading';
 import { saveFile } from '../loading/saved_files';
-import { type NativeDType, type NativeModel, type NativeWanted, native, type Tower } from '../native';
+import { type NativeAddon, type NativeDType, type NativeModel, type NativeWanted, native, type Tower } from '../native';
 import { type DType, dtypes, type PretrainedOptions } from '../pretrained_options';
 import { kindOf } from '../tensor';
 import type { ForwardOptions } from './inputs';
@@ -16,9 +17,13 @@ import type { ForwardOptions } from './inputs';
 export interface ModelOptions extends PretrainedOptions {
   /** Type of the weights; default 'auto', the checkpoint's own. A .gguf file has one type only. */
   dtype?: DType;
-  /** 'auto' and 'cpu' are the same: models run on the CPU. */
-  device?: 'auto' | 'cpu';
-  /** Threads a call computes with; default: as many as there are cores. */
+  /**
+   * Where the model runs: 'cpu', 'cuda', 'metal', 'vulkan', or one of several as in 'cuda:1' ({@link list_devices}).
+   * Default 'auto': the fastest that works, a GPU before the CPU; `model.device` says which. GPUs other than Apple's
+   * take an addon of their own: `npm install @altclip/linux-x64-vulkan` and the like.
+   */
+  device?: DeviceName;
+  /** Threads a call computes with on the CPU; default: as many as there are cores. */
   num_threads?: number;
 }
 
@@ -31,6 +36,8 @@ export interface RandomModelOptions extends Omit<ModelOptions, 'revision' | 'loc
 /** A model that the addon has loaded, and what its inputs are made with. */
 export interface LoadedModel {
   native: NativeModel;
+  /** The addon that the model belongs to. */
+  addon: NativeAddon;
   config: AltCLIPConfig;
   /** The GGUF file, for tokenizer and preprocessing; none for random weights. */
   file?: string;
@@ -43,7 +50,7 @@ export async function loadPretrained(id: string, towers: Tower[], options: Model
   checkOptions(options);
   const { file, source } = await resolveModel(id, options);
   const config = await AltCLIPConfig.from_pretrained(source.path);
-  const loaded = { native: await loadFile(file, id, towers, options), config, file };
+  const loaded = { ...(await loadFile(file, id, towers, options)), config, file };
   options.progress_callback?.({ status: 'ready', name: id });
   return loaded;
 }
@@ -60,14 +67,36 @@ export async function loadRandom(config: AltCLIPConfig, options: RandomModelOpti
     const output = path.join(folder, 'model.gguf');
     const random = { config: config.to_json_string(), seed };
     await abortable(signal, (abort) => native.convertModel({ source: random, output, dtype, abort }));
-    return { native: await loadFile(output, 'random weights', ['text', 'vision'], options), config, random };
+    return { ...(await loadFile(output, 'random weights', ['text', 'vision'], options)), config, random };
   } finally {
     // a mapped file outlives its name, except on Windows, where it stays in the cache folder
     await rm(folder, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 
-async function loadFile(file: string, name: string, towers: Tower[], options: ModelOptions): Promise<NativeModel> {
+type Placed = Pick<LoadedModel, 'native' | 'addon'>;
+
+/** Onto the first device that takes it. */
+async function loadFile(file: string, name: string, towers: Tower[], options: ModelOptions): Promise<Placed> {
+  const places = await placements(options.device ?? 'auto');
+  for (;;) {
+    const place = places.shift() as Placement;
+    try {
+      return { native: await loadOnto(place, file, name, towers, options), addon: place.addon };
+    } catch (error) {
+      const unfit = error instanceof AltCLIPError && ['UNSUPPORTED', 'OUT_OF_MEMORY', 'INTERNAL'].includes(error.code);
+      if (!unfit || places.length === 0) throw error;
+    }
+  }
+}
+
+async function loadOnto(
+  { device, addon }: Placement,
+  file: string,
+  name: string,
+  towers: Tower[],
+  options: ModelOptions,
+): Promise<NativeModel> {
   const { progress_callback: report, signal, num_threads: threads = 0 } = options;
   const event = { name, file: path.basename(file) };
   report?.({ status: 'initiate', ...event });
@@ -76,24 +105,26 @@ async function loadFile(file: string, name: string, towers: Tower[], options: Mo
     report &&
     ((fraction: number): void =>
       report({ status: 'progress', ...event, progress: 100 * fraction, loaded: Math.round(fraction * total), total }));
-  const model = await abortable(signal, (abort) => {
-    const loading = native.loadModel(file, { towers, threads, abort, onProgress });
-    loading.then(
-      (late) => {
-        if (signal?.aborted) return late.dispose();
-      },
-      () => undefined,
-    );
-    return loading;
-  });
+  const model = await abortable(
+    signal,
+    (abort) => {
+      const loading = addon.loadModel(file, { towers, device, threads, abort, onProgress });
+      loading.then(
+        (late) => {
+          if (signal?.aborted) return late.dispose();
+        },
+        () => undefined,
+      );
+      return loading;
+    },
+    addon,
+  );
   report?.({ status: 'done', ...event });
   return model;
 }
 
 function checkOptions({ device = 'auto', num_threads = 0 }: ModelOptions): void {
-  if (device !== 'auto' && device !== 'cpu') {
-    throw new AltCLIPError('UNSUPPORTED', `device: got ${JSON.stringify(device)}, expected 'auto' or 'cpu'`);
-  }
+  checkDevice(device);
   if (!Number.isSafeInteger(num_threads) || num_threads < 0 || num_threads > 1024) {
     invalid(`num_threads: got ${num_threads}, expected an integer from 1 to 1024, or 0 for as many as there are cores`);
   }
@@ -101,15 +132,19 @@ function checkOptions({ device = 'auto', num_threads = 0 }: ModelOptions): void 
 
 /** What the three models share. */
 export abstract class AltCLIPPreTrainedModel<Inputs, Output> extends Callable<(inputs: Inputs) => Promise<Output>> {
-  readonly device: 'cpu' = 'cpu';
   protected readonly native: NativeModel;
-  private readonly loaded: LoadedModel;
+  protected readonly loaded: LoadedModel;
 
   /** Use from_pretrained or from_config. */
   constructor(loaded: LoadedModel) {
     super();
     this.native = loaded.native;
     this.loaded = loaded;
+  }
+
+  /** Where the model runs: 'cpu', or the name of a GPU as {@link list_devices} gives it. */
+  get device(): string {
+    return this.native.device;
   }
 
   /** Type of the weights: a {@link DType}, never 'auto'. */

@@ -99,8 +99,8 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
     if (inputs.return_loss) checkPairs(textTokens.rows, pixels.images);
     const wanted = wantedBy(inputs, this.config, true);
     const [text, vision] = await Promise.all([
-      runText(this.native, textTokens, wanted, inputs.signal),
-      runVision(this.native, pixels, wanted, inputs.signal),
+      runText(this.loaded, textTokens, wanted, inputs.signal),
+      runVision(this.loaded, pixels, wanted, inputs.signal),
     ]);
     const { text_embeds, image_embeds, logits_per_text } = await similarity(
       perRow(text.output.features as Float32Array, text.rows),
@@ -122,7 +122,7 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
   async get_text_features(inputs: TextInputs & Pick<ForwardOptions, 'signal'>): Promise<Tensor<'float32'>> {
     checkInputs(inputs, 'AltCLIPModel.get_text_features');
     const input = textInput(inputs, this.native.hparams);
-    const { output, rows } = await runText(this.native, input, featuresOnly, inputs.signal);
+    const { output, rows } = await runText(this.loaded, input, featuresOnly, inputs.signal);
     return perRow(output.features as Float32Array, rows);
   }
 
@@ -130,7 +130,7 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
   async get_image_features(inputs: ImageInputs & Pick<ForwardOptions, 'signal'>): Promise<Tensor<'float32'>> {
     checkInputs(inputs, 'AltCLIPModel.get_image_features');
     const input = imageInput(inputs, this.native.hparams);
-    const { output, rows } = await runVision(this.native, input, featuresOnly, inputs.signal);
+    const { output, rows } = await runVision(this.loaded, input, featuresOnly, inputs.signal);
     return perRow(output.features as Float32Array, rows);
   }
 

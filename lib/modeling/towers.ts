@@ -1,6 +1,6 @@
 import { abortable } from '../abort';
 import type { AltCLIPTextConfig, AltCLIPVisionConfig } from '../configuration';
-import type { NativeImageInput, NativeModel, NativeTextInput, NativeTowerOutput, NativeWanted } from '../native';
+import type { NativeImageInput, NativeTextInput, NativeTowerOutput, NativeWanted } from '../native';
 import { AltCLIPPreTrainedModel, type LoadedModel, loadPretrained, type ModelOptions, wantedBy } from './base';
 import { checkInputs, imageInput, type TextTowerInputs, textInput, type VisionTowerInputs } from './inputs';
 import { type AltCLIPTowerOutput, towerOutput } from './outputs';
@@ -14,23 +14,23 @@ interface TowerRun {
 
 /** Runs the text tower on checked input. @throws INVALID_ARGUMENT (ids out of range), ABORTED, DISPOSED. */
 export async function runText(
-  model: NativeModel,
+  { native: model, addon }: LoadedModel,
   input: NativeTextInput,
   wanted: NativeWanted,
   signal: AbortSignal | undefined,
 ): Promise<TowerRun> {
-  const output = await abortable(signal, (abort) => model.encodeText(input, wanted, abort));
+  const output = await abortable(signal, (abort) => model.encodeText(input, wanted, abort), addon);
   return { output, rows: input.rows, heads: model.hparams.text?.numAttentionHeads ?? 0 };
 }
 
 /** Runs the vision tower on checked input. @throws INVALID_ARGUMENT (NaN), ABORTED, DISPOSED. */
 export async function runVision(
-  model: NativeModel,
+  { native: model, addon }: LoadedModel,
   input: NativeImageInput,
   wanted: NativeWanted,
   signal: AbortSignal | undefined,
 ): Promise<TowerRun> {
-  const output = await abortable(signal, (abort) => model.encodeImage(input, wanted, abort));
+  const output = await abortable(signal, (abort) => model.encodeImage(input, wanted, abort), addon);
   return { output, rows: input.images, heads: model.hparams.vision?.numAttentionHeads ?? 0 };
 }
 
@@ -56,7 +56,7 @@ export class AltCLIPTextModel extends AltCLIPPreTrainedModel<TextTowerInputs, Al
     checkInputs(inputs, 'AltCLIPTextModel.forward');
     const input = textInput(inputs, this.native.hparams);
     const wanted = wantedBy(inputs, this.config, false);
-    const { output, rows, heads } = await runText(this.native, input, wanted, inputs.signal);
+    const { output, rows, heads } = await runText(this.loaded, input, wanted, inputs.signal);
     return towerOutput(output, rows, heads);
   }
 }
@@ -83,7 +83,7 @@ export class AltCLIPVisionModel extends AltCLIPPreTrainedModel<VisionTowerInputs
     checkInputs(inputs, 'AltCLIPVisionModel.forward');
     const input = imageInput(inputs, this.native.hparams);
     const wanted = wantedBy(inputs, this.config, false);
-    const { output, rows, heads } = await runVision(this.native, input, wanted, inputs.signal);
+    const { output, rows, heads } = await runVision(this.loaded, input, wanted, inputs.signal);
     return towerOutput(output, rows, heads);
   }
 }

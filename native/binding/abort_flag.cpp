@@ -8,7 +8,8 @@ namespace altclip {
 
 namespace {
 
-constexpr napi_type_tag abort_flag_tag = {0x8d1f3a5c7b9e4602, 0xa6c4e2f08b1d3957};
+// an addon for GPUs may be loaded beside this one: neither takes the other's flags
+constexpr napi_type_tag abort_flag_tag = {0x8d1f3a5c7b9e4602, 0xa6c4e2f08b1d3957 + ALTCLIP_BACKENDS};
 
 class JsAbortFlag : public Napi::ObjectWrap<JsAbortFlag> {
 public:

@@ -25,6 +25,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
     env.SetInstanceData(new Environment(env));
     init_abort_flag(env, exports);
     init_model(env, exports);
+    init_devices(env, exports);
     init_convert(env, exports);
     init_tokenizer(env, exports);
     init_image(env, exports);

@@ -9,6 +9,7 @@ namespace altclip {
 
 void init_abort_flag(Napi::Env env, Napi::Object exports);
 void init_model(Napi::Env env, Napi::Object exports);
+void init_devices(Napi::Env env, Napi::Object exports);
 void init_convert(Napi::Env env, Napi::Object exports);
 void init_tokenizer(Napi::Env env, Napi::Object exports);
 void init_image(Napi::Env env, Napi::Object exports);

@@ -84,10 +84,10 @@ public:
         return DefineClass(
             env, class_name,
             {InstanceAccessor<&JsModel::name>("name"), InstanceAccessor<&JsModel::dtype>("dtype"),
-             InstanceAccessor<&JsModel::bytes>("bytes"), InstanceAccessor<&JsModel::threads>("threads"),
-             InstanceAccessor<&JsModel::logit_scale>("logitScale"), InstanceAccessor<&JsModel::hparams>("hparams"),
-             InstanceMethod<&JsModel::encode_text>("encodeText"), InstanceMethod<&JsModel::encode_image>("encodeImage"),
-             InstanceMethod<&JsModel::dispose>("dispose")});
+             InstanceAccessor<&JsModel::bytes>("bytes"), InstanceAccessor<&JsModel::device>("device"),
+             InstanceAccessor<&JsModel::threads>("threads"), InstanceAccessor<&JsModel::logit_scale>("logitScale"),
+             InstanceAccessor<&JsModel::hparams>("hparams"), InstanceMethod<&JsModel::encode_text>("encodeText"),
+             InstanceMethod<&JsModel::encode_image>("encodeImage"), InstanceMethod<&JsModel::dispose>("dispose")});
     }
     static Napi::Object make(Napi::Env env, Loaded & loaded) {
         return Environment::of(env).constructor(class_name).New({Napi::External<Loaded>::New(env, &loaded)});
@@ -98,6 +98,9 @@ private:
     Napi::Value dtype(const Napi::CallbackInfo & info) { return Napi::String::New(info.Env(), loaded_.dtype); }
     Napi::Value bytes(const Napi::CallbackInfo & info) {
         return Napi::Number::New(info.Env(), static_cast<double>(loaded_.n_bytes));
+    }
+    Napi::Value device(const Napi::CallbackInfo & info) {
+        return Napi::String::New(info.Env(), loaded_.engine->device());
     }
     Napi::Value threads(const Napi::CallbackInfo & info) {
         return Napi::Number::New(info.Env(), loaded_.engine->n_threads());
@@ -169,6 +172,7 @@ Napi::Value load_model_async(const Napi::CallbackInfo & info) {
                 fail(ErrorCode::invalid_argument, "towers: '", tower, "', expected 'text' or 'vision'");
             (tower == "text" ? options.text : options.vision) = true;
         }
+        const std::string device = text(object, "device");
         const int64_t n_threads = integer(object, "threads");
         constexpr int64_t most = GGML_MAX_N_THREADS;
         if (n_threads < 0 || n_threads > most)
@@ -177,10 +181,11 @@ Napi::Value load_model_async(const Napi::CallbackInfo & info) {
         if (const Progress progress = progress_of(object.Get("onProgress"))) {
             options.on_progress = [progress](float fraction) { progress(fraction, 1); };
         }
-        const auto work = [path, options, n_threads] {
+        const auto work = [path, options, device, n_threads] {
             Model model = load_model(path, options);
             Loaded loaded{nullptr, model.name, model.dtype, model.logit_scale, model.n_bytes};
-            loaded.engine = std::make_shared<Engine>(std::move(model), static_cast<int>(n_threads), options.abort);
+            loaded.engine =
+                std::make_shared<Engine>(std::move(model), device, static_cast<int>(n_threads), options.abort);
             return loaded;
         };
         return run_async(info.Env(), work, [](Napi::Env env, Loaded & loaded) {

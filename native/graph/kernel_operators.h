@@ -14,7 +14,7 @@ namespace altclip {
 class KernelOperators final : public Operators {
 public:
     KernelOperators(GraphBuilder & builder, const Layout & layout, const Execution & execution)
-        : Operators(builder, layout), execution_(execution) {}
+        : Operators(builder, layout, execution) {}
 
     ggml_tensor * linear(ggml_tensor * x, const Linear & w, std::optional<Activation> activation,
                          ggml_tensor * residual) override;
@@ -30,7 +30,6 @@ private:
     ggml_tensor * product(ggml_tensor * x, std::initializer_list<const Linear *> parts,
                           std::optional<Activation> activation, ggml_tensor * residual);
 
-    Execution execution_;
     std::map<std::pair<ggml_tensor *, Operand>, ggml_tensor *> packed_;
 };
 

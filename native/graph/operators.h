@@ -22,6 +22,9 @@ struct Execution {
     const PackedWeights * packed = nullptr;  // null: ggml's own operators alone
     const KernelTable * kernels = nullptr;
     const std::function<bool()> * aborted = nullptr;  // asked within long operators, from any thread
+    bool on_device = false;        // a GPU computes: sums are asked to be in f32, whatever the weights' type
+    bool flash_attention = false;  // the GPU has it for these heads
+    bool host_lookup = false;      // the GPU does not look up token embeddings: their table lies in host memory
 };
 
 /// Queries, keys and values; rows may lie apart (views of one matrix).
@@ -34,8 +37,8 @@ struct Qkv {
 /// Matrices are [width, rows] in ggml's order, f32; a row is a token.
 class Operators {
 public:
-    Operators(GraphBuilder & builder, const Layout & layout)
-        : builder_(builder), ctx_(builder.context()), layout_(layout) {}
+    Operators(GraphBuilder & builder, const Layout & layout, const Execution & execution)
+        : builder_(builder), ctx_(builder.context()), layout_(layout), execution_(execution) {}
     virtual ~Operators() = default;
 
     /// x W^T + bias, through `activation`, plus `residual`.
@@ -53,6 +56,14 @@ protected:
     GraphBuilder & builder_;
     ggml_context * ctx_;
     const Layout & layout_;
+    const Execution execution_;
+
+private:
+    ggml_tensor * product(ggml_tensor * a, ggml_tensor * b);
+    /// One group's values mixed by the probabilities of its keys: [n_embd_head, n_head, n_query, n_seq]; q, k and v are
+    /// [n_embd_head, rows, n_head, n_seq].
+    ggml_tensor * mixed(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v, float scale,
+                        std::vector<ggml_tensor *> * probabilities);
 };
 
 /// The operators for an execution. Layout and builder must outlive them.

@@ -1,54 +1,57 @@
-// The CPU backend: threads, packed weights, one reserved work buffer, and the run of a graph.
+// What graphs are computed on: the CPU (cpu_compute.h) or a GPU (device_compute.h), behind one face.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
-#include "ggml-cpp.h"
-#include "ggml-cpu.h"
 #include "graph/operators.h"
-#include "graph/packed_weights.h"
 
 namespace altclip {
 
+/// Tokens of one graph: eight pictures of ViT-L/14, enough for the CPU's matrix products to run at full speed.
+inline constexpr int64_t cpu_batch_tokens = 8 * 257;
+
+/// What tells one graph from another; equal shapes give equal graphs.
+using GraphShape = std::vector<int64_t>;
+
 class Compute {
 public:
-    explicit Compute(int n_threads);
+    virtual ~Compute() = default;
 
-    /// Puts the model's weights into the order of our own kernels, which graphs use from then on. Does nothing where
-    /// the environment variable ALTCLIP_KERNELS is "ggml", or the machine has no kernels of ours: then all operators
-    /// are ggml's. Throws invalid_argument (ALTCLIP_ISA names nothing this machine has), aborted, std::bad_alloc.
-    void pack(const Model & model, const AbortFlag & abort);
+    /// Brings the model's weights to where they are computed with. Called once, before anything else. Throws
+    /// out_of_memory, unsupported, invalid_argument, aborted, std::bad_alloc.
+    virtual void prepare(Model & model, const AbortFlag & abort) = 0;
+
+    /// How graphs for this are to be built.
     const Execution & execution() const { return execution_; }
 
-    /// Metadata memory for GraphBuilder, reused from graph to graph.
-    std::vector<std::byte> & metadata() { return metadata_; }
+    /// Metadata memory for the GraphBuilder of the next graph, kept from graph to graph.
+    virtual std::vector<std::byte> & metadata(const GraphShape & shape) = 0;
 
-    /// Makes the work buffer large enough for `builder`'s graph, so that smaller ones never allocate.
-    void reserve(const GraphBuilder & builder);
+    /// Makes the work buffer large enough for `builder`'s graph, so that smaller ones never allocate. Throws
+    /// out_of_memory, unsupported.
+    virtual void reserve(const GraphBuilder & builder) = 0;
 
-    /// Allocates, uploads the inputs and computes; outputs can be read until the next run. `aborted` is asked between
-    /// operators and within long ones, from any thread; once true it stays true. Throws out_of_memory, aborted,
-    /// internal.
-    void run(const GraphBuilder & builder, const std::function<bool()> & aborted);
+    /// Allocates, uploads the inputs and computes; outputs can be read until the next run. `aborted` is asked from any
+    /// thread; once true it stays true. Throws out_of_memory, aborted, unsupported, internal.
+    virtual void run(const GraphBuilder & builder, const std::function<bool()> & aborted) = 0;
 
-    /// n floats of an output, from its element `offset` on.
-    static void read(const ggml_tensor * tensor, float * target, size_t n, size_t offset = 0);
+    /// The values of an output; they can be read until the next call of this or run.
+    virtual const float * read(const ggml_tensor * tensor) = 0;
 
-private:
-    struct FreeThreadpool {
-        void operator()(ggml_threadpool * pool) const { ggml_threadpool_free(pool); }
-    };
+    /// Tokens of one graph that the memory has room for.
+    int64_t batch_tokens() const { return batch_tokens_; }
+    void set_batch_tokens(int64_t n) { batch_tokens_ = n; }
 
-    std::unique_ptr<ggml_threadpool, FreeThreadpool> threadpool_;
-    ggml_backend_ptr backend_;
-    ggml_gallocr_ptr allocator_;
-    std::vector<std::byte> metadata_;
-    std::unique_ptr<PackedWeights> packed_;
-    std::function<bool()> aborted_;  // of the present run
+protected:
     Execution execution_;
+    int64_t batch_tokens_ = cpu_batch_tokens;
 };
+
+/// `device`: "cpu" or a name of list_devices(). Throws unsupported for any other, out_of_memory, internal.
+std::unique_ptr<Compute> make_compute(const std::string & device, int n_threads);
 
 }  // namespace altclip

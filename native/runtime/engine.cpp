@@ -35,12 +35,13 @@ int64_t n_tokens(const Job & job, const Hparams & hparams) {
 
 }  // namespace
 
-Engine::Engine(Model model, int n_threads, const AbortFlag & abort)
+Engine::Engine(Model model, const std::string & device, int n_threads, const AbortFlag & abort)
     : hparams_(model.hparams),
+      device_(device),
       n_threads_(n_threads > 0 ? n_threads : n_default_threads()),
       model_(std::make_unique<Model>(std::move(model))),
-      compute_(std::make_unique<Compute>(n_threads_)) {
-    compute_->pack(*model_, abort);
+      compute_(make_compute(device_, n_threads_)) {
+    compute_->prepare(*model_, abort);
     if (model_->text) reserve_text(*model_, *compute_);
     if (model_->vision) reserve_image(*model_, *compute_);
     thread_ = std::thread([this] { run(); });
@@ -83,7 +84,7 @@ std::deque<Job> Engine::take_batch() {
     if (stopping_) return batch;
     batch.push_back(std::move(jobs_.front()));
     jobs_.pop_front();
-    int64_t budget = max_batch_tokens - n_tokens(batch.front(), hparams_);
+    int64_t budget = compute_->batch_tokens() - n_tokens(batch.front(), hparams_);
     for (auto job = jobs_.begin(); job != jobs_.end() && budget > 0;) {
         const int64_t n = n_tokens(*job, hparams_);
         if (n > budget || !compatible(*job, batch.front())) {

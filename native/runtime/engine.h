@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "model/model.h"
@@ -16,12 +17,13 @@ namespace altclip {
 
 class Engine {
 public:
-    /// `n_threads` 0: n_default_threads(). Packs the weights for the kernels. Throws out_of_memory, unsupported,
-    /// aborted.
-    Engine(Model model, int n_threads, const AbortFlag & abort = {});
+    /// `device`: "cpu" or a name of list_devices(). `n_threads` 0: n_default_threads(). Packs the weights for the
+    /// kernels or uploads them. Throws out_of_memory, unsupported, internal (a driver's failure), aborted.
+    Engine(Model model, const std::string & device, int n_threads, const AbortFlag & abort = {});
     ~Engine();
 
     const Hparams & hparams() const { return hparams_; }
+    const std::string & device() const { return device_; }
     int n_threads() const { return n_threads_; }
 
     /// Checks the input on the calling thread (throws invalid_argument, or disposed) and queues it; the job's callbacks
@@ -38,6 +40,7 @@ private:
     void process(std::deque<Job> batch);
 
     const Hparams hparams_;
+    const std::string device_;
     const int n_threads_;
     std::unique_ptr<Model> model_;  // these two are the thread's own while it runs
     std::unique_ptr<Compute> compute_;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 #include <tuple>
 
 #include "graph/text_tower.h"
@@ -44,10 +45,22 @@ Sequence make_sequence(Job & job, int64_t row) {
     return sequence;
 }
 
+/// A row of a table in host memory, of whatever type, as floats.
+void read_row(const ggml_tensor & table, int64_t row, float * target) {
+    const auto * source = static_cast<const uint8_t *>(table.data) + static_cast<size_t>(row) * table.nb[1];
+    if (table.type == GGML_TYPE_F32) {
+        std::memcpy(target, source, static_cast<size_t>(table.ne[0]) * sizeof(float));
+    } else {
+        ggml_get_type_traits(table.type)->to_float(source, target, table.ne[0]);
+    }
+}
+
 /// Consecutive sequences of one graph with the host data of their rows.
 class Batch {
 public:
-    Batch(const Sequence * first, const Sequence * last, const TextHparams & p) : first_(first), last_(last) {
+    /// `host_table`: the token embeddings, where they are looked up here; else null.
+    Batch(const Sequence * first, const Sequence * last, const TextHparams & p, const ggml_tensor * host_table)
+        : first_(first), last_(last) {
         for (const Sequence * sequence = first; sequence != last; ++sequence) {
             const auto n_query = static_cast<int64_t>(sequence->columns.size());
             if (sequence == first || sequence->shape() != (sequence - 1)->shape()) {
@@ -62,7 +75,10 @@ public:
                 positions_.push_back(static_cast<int32_t>(input.position_ids[at]));
                 token_types_.push_back(input.token_type_ids.empty() ? 0
                                                                     : static_cast<int32_t>(input.token_type_ids[at]));
-                if (input.embeds.empty()) {
+                if (input.embeds.empty() && host_table) {
+                    embeds_.resize(embeds_.size() + static_cast<size_t>(p.n_embd));
+                    read_row(*host_table, input.ids[at], embeds_.data() + embeds_.size() - p.n_embd);
+                } else if (input.embeds.empty()) {
                     ids_.push_back(static_cast<int32_t>(input.ids[at]));
                 } else {
                     const auto embed = input.embeds.begin() + static_cast<std::ptrdiff_t>(at) * p.n_embd;
@@ -79,33 +95,31 @@ public:
 
     /// A tensor of all rows [width, n_rows] into each job's [n, n_columns, width].
     template <typename Member>
-    void scatter_rows(const ggml_tensor * tensor, Member member) const {
+    void scatter_rows(Compute & compute, const ggml_tensor * tensor, Member member) const {
         const auto width = static_cast<size_t>(tensor->ne[0]);
-        size_t row = 0;
+        const float * values = compute.read(tensor);
         for (const Sequence * sequence = first_; sequence != last_; ++sequence) {
             for (const int32_t column : sequence->columns) {
-                Compute::read(tensor, member(sequence->job->output).data() + sequence->source(column) * width, width,
-                              row++ * width);
+                std::copy_n(values, width, member(sequence->job->output).data() + sequence->source(column) * width);
+                values += width;
             }
         }
     }
     /// A tensor of one row a sequence [width, n_seq] into each job's [n, width].
     template <typename Member>
-    void scatter_pooled(const ggml_tensor * tensor, Member member) const {
+    void scatter_pooled(Compute & compute, const ggml_tensor * tensor, Member member) const {
         const auto width = static_cast<size_t>(tensor->ne[0]);
-        size_t index = 0;
-        for (const Sequence * sequence = first_; sequence != last_; ++sequence) {
-            Compute::read(tensor, member(sequence->job->output).data() + static_cast<size_t>(sequence->row) * width,
-                          width, index++ * width);
+        const float * values = compute.read(tensor);
+        for (const Sequence * sequence = first_; sequence != last_; ++sequence, values += width) {
+            std::copy_n(values, width,
+                        member(sequence->job->output).data() + static_cast<size_t>(sequence->row) * width);
         }
     }
     /// Per group [n_key, n_query, n_head, n_seq] into each job's [n, n_head, n_columns, n_columns].
-    void scatter_attentions(const std::vector<ggml_tensor *> & groups, size_t block) const {
+    void scatter_attentions(Compute & compute, const std::vector<ggml_tensor *> & groups, size_t block) const {
         const Sequence * sequence = first_;
         for (const ggml_tensor * tensor : groups) {
-            std::vector<float> values(static_cast<size_t>(ggml_nelements(tensor)));
-            Compute::read(tensor, values.data(), values.size());
-            const float * value = values.data();
+            const float * value = compute.read(tensor);
             for (int64_t i = 0; i < tensor->ne[3]; ++i, ++sequence) {
                 const auto n = static_cast<size_t>(sequence->job->text().n_columns);
                 float * target = sequence->job->output.attentions[block].data() +
@@ -133,15 +147,14 @@ private:
 };
 
 /// As many sequences as fit a graph's budget, at least one.
-const Sequence * batch_end(const Sequence * first, const Sequence * last) {
+const Sequence * batch_end(const Sequence * first, const Sequence * last, int64_t budget) {
     size_t n_tokens = 0, n_groups = 0;
     const Sequence * end = first;
     for (; end != last; ++end) {
         n_tokens += end->columns.size();
         n_groups += end == first || end->shape() != (end - 1)->shape() ? 1 : 0;
         const bool same_kind = end->job->text().embeds.empty() == first->job->text().embeds.empty();
-        if (end != first && (!same_kind || n_groups > max_groups || n_tokens > static_cast<size_t>(max_batch_tokens)))
-            break;
+        if (end != first && (!same_kind || n_groups > max_groups || n_tokens > static_cast<size_t>(budget))) break;
     }
     return end;
 }
@@ -167,30 +180,44 @@ void allocate_output(Job & job, const Model & model) {
     }
 }
 
+GraphShape shape_of(const Layout & layout, bool from_embeds, const Wanted & wanted) {
+    GraphShape shape = altclip::shape_of(true, from_embeds, wanted);
+    for (const SequenceGroup & group : layout.groups)
+        shape.insert(shape.end(), {group.n_seq, group.n_query, group.n_key, group.uniform});
+    return shape;
+}
+
 void run_batch(const Model & model, Compute & compute, const Batch & batch, const Wanted & wanted,
                const Aborted & aborted) {
     const TextHparams & p = *model.hparams.text;
-    GraphBuilder builder(compute.metadata(), Blocks::max_nodes(p.n_layer, batch.layout().groups.size()));
+    const Layout & layout = batch.layout();
+    GraphBuilder builder(compute.metadata(shape_of(layout, batch.rows().embeds != nullptr, wanted)),
+                         Blocks::max_nodes(p.n_layer, layout.groups.size()));
     const TowerGraph graph =
-        build_text_tower(builder, *model.text, p, batch.layout(), batch.rows(), wanted, compute.execution());
+        build_text_tower(builder, *model.text, p, layout, batch.rows(), wanted, compute.execution());
     compute.run(builder, aborted);
     if (wanted.last_hidden_state)
         batch.scatter_rows(
-            graph.last_hidden_state, [](TowerOutput & out) -> auto & { return out.last_hidden_state; });
+            compute, graph.last_hidden_state, [](TowerOutput & out) -> auto & { return out.last_hidden_state; });
     if (wanted.pooler_output)
         batch.scatter_pooled(
-            graph.pooler_output, [](TowerOutput & out) -> auto & { return out.pooler_output; });
+            compute, graph.pooler_output, [](TowerOutput & out) -> auto & { return out.pooler_output; });
     if (wanted.features)
         batch.scatter_pooled(
-            graph.features, [](TowerOutput & out) -> auto & { return out.features; });
+            compute, graph.features, [](TowerOutput & out) -> auto & { return out.features; });
     for (size_t i = 0; i < graph.hidden_states.size(); ++i) {
         batch.scatter_rows(
-            graph.hidden_states[i], [i](TowerOutput & out) -> auto & { return out.hidden_states[i]; });
+            compute, graph.hidden_states[i], [i](TowerOutput & out) -> auto & { return out.hidden_states[i]; });
     }
-    for (size_t i = 0; i < graph.attentions.size(); ++i) batch.scatter_attentions(graph.attentions[i], i);
+    for (size_t i = 0; i < graph.attentions.size(); ++i) batch.scatter_attentions(compute, graph.attentions[i], i);
 }
 
 }  // namespace
+
+GraphShape shape_of(bool is_text, bool other_input, const Wanted & wanted) {
+    return {is_text,         other_input,          wanted.last_hidden_state, wanted.pooler_output,
+            wanted.features, wanted.hidden_states, wanted.attentions};
+}
 
 void run_text_jobs(const Model & model, Compute & compute, const std::vector<Job *> & jobs, const Aborted & aborted) {
     std::vector<Sequence> sequences;
@@ -201,26 +228,37 @@ void run_text_jobs(const Model & model, Compute & compute, const std::vector<Job
     // equal shapes together: they share one attention group
     std::stable_sort(sequences.begin(), sequences.end(),
                      [](const Sequence & a, const Sequence & b) { return a.shape() < b.shape(); });
+    const ggml_tensor * host_table = compute.execution().host_lookup ? model.text->token_embd : nullptr;
+    int64_t budget = compute.batch_tokens();
     const Sequence * const last = sequences.data() + sequences.size();
-    for (const Sequence * first = sequences.data(); first != last;) {
+    for (const Sequence *first = sequences.data(), *end = first; first != last; first = end) {
         if (aborted()) fail(ErrorCode::aborted, "the operation was aborted");
-        const Sequence * end = batch_end(first, last);
-        run_batch(model, compute, Batch(first, end, *model.hparams.text), jobs[0]->wanted, aborted);
-        first = end;
+        budget = with_room(budget, static_cast<int64_t>(first->columns.size()), [&](int64_t tokens) {
+            end = batch_end(first, last, tokens);
+            const Batch batch(first, end, *model.hparams.text, host_table);
+            run_batch(model, compute, batch, jobs[0]->wanted, aborted);
+        });
     }
 }
 
 void reserve_text(const Model & model, Compute & compute) {
     const TextHparams & p = *model.hparams.text;
-    const int64_t longest = std::min<int64_t>(p.n_positions - p.pad_token_id - 1, max_batch_tokens);
-    const int64_t n_seq = max_batch_tokens / longest;
-    Layout layout{
-        {{n_seq, longest, longest, 0, false}}, std::vector<int32_t>(static_cast<size_t>(n_seq)), n_seq * longest};
-    Wanted wanted;
-    wanted.features = true;
-    GraphBuilder builder(compute.metadata(), Blocks::max_nodes(p.n_layer, 1));
-    build_text_tower(builder, *model.text, p, layout, {}, wanted, compute.execution());
-    compute.reserve(builder);
+    const int64_t longest = std::min<int64_t>(p.n_positions - p.pad_token_id - 1, compute.batch_tokens());
+    const auto reserve = [&](int64_t budget) {
+        const int64_t n_seq = budget / longest;
+        const Layout layout{
+            {{n_seq, longest, longest, 0, false}}, std::vector<int32_t>(static_cast<size_t>(n_seq)), n_seq * longest};
+        const float nothing = 0;  // a graph that is never run reads no input
+        TextRows rows;
+        if (compute.execution().host_lookup) rows.embeds = &nothing;
+        Wanted wanted;
+        wanted.features = true;
+        GraphBuilder builder(compute.metadata(shape_of(layout, rows.embeds != nullptr, wanted)),
+                             Blocks::max_nodes(p.n_layer, 1));
+        build_text_tower(builder, *model.text, p, layout, rows, wanted, compute.execution());
+        compute.reserve(builder);
+    };
+    compute.set_batch_tokens(with_room(compute.batch_tokens(), longest, reserve));
 }
 
 }  // namespace altclip

@@ -102,7 +102,7 @@ Outcome read_tokenizer(const std::string & path) {
 
 Outcome run_forward(const std::string & path) {
     return refusing([&] {
-        Engine engine(load_model(path, {}), 1);
+        Engine engine(load_model(path, {}), "cpu", 1);
         if (const auto & text = engine.hparams().text) {
             const int64_t last = text->n_vocab - 1;
             TextInput input;

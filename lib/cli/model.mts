@@ -19,7 +19,7 @@ export const modelHelp = `  -m, --model M       a .gguf file, a Hugging Face fol
                       (default: demo)
       --dtype D       weights of a converted folder: f32, f16, bf16, q8_0, q6_k,
                       q5_k, q4_k, q4_0, q5_k_m, q4_k_m; default: as they are
-      --device D      cpu, cuda, metal, vulkan, cuda:1, ...; default: the fastest
+      --device D      cpu, cuda, metal, vulkan, cuda:1, ...; default: fastest
                       that works (altclip devices lists them)`;
 
 /** @throws {UsageError} where `value` is no weight type */

@@ -4,7 +4,7 @@ export { type DeviceInfo, type DeviceName, list_devices } from './devices';
 export { AltCLIPError, type AltCLIPErrorCode } from './errors';
 export { CLIPImageProcessor, type ImageProcessorCall, type ImageProcessorOptions } from './image/processing';
 export { type ImageDataLike, type ImageInput, RawImage, type ReadImageOptions } from './image/raw_image';
-export type { ModelOptions, RandomModelOptions } from './modeling/base';
+export type { ModelOptions, RandomModelOptions, SaveOptions } from './modeling/base';
 export type {
   AltCLIPInputs,
   ForwardOptions,

@@ -199,7 +199,7 @@ export interface NativeConvertOptions {
   source: string | { config: string; seed: number };
   output: string;
   dtype: NativeDType | 'auto';
-  /** That tower alone; both where absent. */
+  /** That tower alone, and the checkpoint may lack the other; both where absent. */
   tower?: Tower | undefined;
   /** general.name; the folder's name where absent. */
   name?: string | undefined;
@@ -211,6 +211,15 @@ export interface NativeConvertReport {
   dtype: string;
   tensors: number;
   bytes: number;
+}
+
+export interface NativeCopyOptions {
+  /** A model's GGUF file. */
+  source: string;
+  output: string;
+  /** That tower alone; all that is there where absent. */
+  tower?: Tower | undefined;
+  abort?: NativeAbortFlag | undefined;
 }
 
 export interface NativeSimilarity {
@@ -227,6 +236,7 @@ export interface NativeAddon {
   listDevices(): Promise<NativeDevice[]>;
   readModelFile(file: string): Promise<NativeModelFile>;
   convertModel(options: NativeConvertOptions): Promise<NativeConvertReport>;
+  copyModel(options: NativeCopyOptions): Promise<void>;
   /** From a GGUF file, a tokenizer.json or a SentencePiece model. */
   loadTokenizer(file: string): Promise<NativeTokenizer>;
   /** RGB bytes, row by row -> float32 [3, height, width], or the uint8 [height, width, 3] crop where nothing is rescaled or normalised. */

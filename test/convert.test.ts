@@ -247,6 +247,43 @@ describe('a converted file', () => {
     await Promise.all([both.dispose(), one.dispose()]);
   });
 
+  it('of one tower needs no weights of the other', async () => {
+    const whole = readCheckpoint('tiny-e2e');
+    const folderWith = (name: string, keep: (tensor: string) => boolean): string => {
+      const target = path.join(folder, name);
+      cpSync(fixture('models', 'tiny-e2e'), target, { recursive: true });
+      const kept = [...whole].filter(([tensor]) => keep(tensor));
+      let at = 0;
+      const header = kept.map(([tensor, { dtype, shape, bytes }]) => {
+        at += bytes.length;
+        return [tensor, { dtype, shape, data_offsets: [at - bytes.length, at] }];
+      });
+      const json = Buffer.from(JSON.stringify(Object.fromEntries(header)));
+      const length = Buffer.alloc(8);
+      length.writeBigUInt64LE(BigInt(json.length));
+      writeFileSync(
+        path.join(target, 'model.safetensors'),
+        Buffer.concat([length, json, ...kept.map(([, { bytes }]) => bytes)]),
+      );
+      return target;
+    };
+    const ofVision = /^(?:vision_model\.|visual_projection)/;
+    const make = async (source: string, tower?: 'text' | 'vision'): Promise<Buffer> => {
+      const output = path.join(folder, 'one.gguf');
+      await fromNative(native.convertModel({ source, output, dtype: 'q8_0', tower, name: 'same' }));
+      return readFileSync(output);
+    };
+    const text = folderWith('text-only', (tensor) => !ofVision.test(tensor));
+    const vision = folderWith('vision-only', (tensor) => ofVision.test(tensor) || tensor === 'logit_scale');
+    const both = fixture('models', 'tiny-e2e');
+    expect((await make(text, 'text')).equals(await make(both, 'text'))).toBe(true);
+    expect((await make(vision, 'vision')).equals(await make(both, 'vision'))).toBe(true);
+    expect((await errorOf(make(text))).message).toMatch(/'vision_model\.embeddings\.class_embedding' .* is missing/);
+    expect((await errorOf(make(text, 'vision'))).message).toMatch(/'vision_model\.\S+' .* is missing/);
+    const less = folderWith('less', (tensor) => !ofVision.test(tensor) && tensor !== 'text_projection.weight');
+    expect((await errorOf(make(less, 'text'))).message).toMatch(/'text_projection\.weight' .* is missing/);
+  });
+
   it('has the tokenizer of its folder', async () => {
     const a = await convert(fixture('models', 'tiny-e2e'));
     const b = await convert(fixture('models', 'tiny-e2e-spm'));

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { AltCLIPError, fromNative } from '../lib/errors';
 import { native } from '../lib/native';
 import { fixture, temporaryFolder } from './helpers/fixtures';
@@ -38,7 +38,8 @@ it.each([
   const before = scratchFiles();
   await convert(checkpoint('weights', deflatedZip(entries, level, fixed)));
   expect(readFileSync(output).equals(expected)).toBe(true);
-  expect(scratchFiles()).toEqual(before);
+  // other processes' files have a name for a moment too
+  await vi.waitFor(() => expect(scratchFiles().filter((name) => !before.includes(name))).toEqual([]));
 });
 
 it('answers damage anywhere with an error', async () => {

@@ -22,7 +22,7 @@ import { fixture, temporaryFolder } from './helpers/fixtures';
 import { HubServer } from './helpers/hub_server';
 
 // thirty seconds of a user's patience
-vi.mock('../lib/hub/client', async (original) => ({ ...(await original<object>()), stallMs: 300 }));
+vi.mock('../lib/hub/patience', async (original) => ({ ...(await original<object>()), stallMs: 300, firstWaitMs: 20 }));
 
 const id = 'Some/Model';
 const e2e = fixture('models', 'tiny-e2e');
@@ -196,6 +196,24 @@ describe('a server that falls silent', () => {
   afterEach(() => hub.stop());
   const ofWeights = (): number[] =>
     hub.requests.filter(({ path: where }) => where === '/lfs/model.safetensors').map(({ range }) => range);
+
+  it('before it answers at all is asked again', async () => {
+    let met = 0;
+    hub.fault = () => (met++ % 3 === 0 ? { silent: true } : undefined);
+    await load(id);
+    expect(met).toBeGreaterThan(3);
+  });
+
+  it('and never answers is an error that says so, and the next run succeeds', async () => {
+    hub.fault = () => ({ silent: true });
+    await expect(load(id)).rejects.toMatchObject({
+      code: 'HUB',
+      message: expect.stringMatching(/the hub cannot be reached at http:.*: no answer for 0.3 s/),
+    });
+    expect(hub.requests).toHaveLength(5);
+    hub.fault = () => undefined;
+    await load(id);
+  });
 
   it('is asked again for the rest', async () => {
     hub.fault = ({ path: where, range }) =>

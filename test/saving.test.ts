@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   AltCLIPConfig,
   AltCLIPModel,
@@ -183,18 +183,21 @@ describe('save_pretrained of models', () => {
     await Promise.all([model.dispose(), again.dispose()]);
   });
 
-  it('keeps a tower loadable', async () => {
-    const tiny = fixture('models', 'tiny');
-    const text = await AltCLIPTextModel.from_pretrained(tiny, options);
-    const vision = await AltCLIPVisionModel.from_pretrained(tiny, options);
+  it('writes a tower alone as convert does, and it loads', async () => {
+    const text = await AltCLIPTextModel.from_pretrained(e2e, options);
+    const vision = await AltCLIPVisionModel.from_pretrained(e2e, options);
     await text.save_pretrained(path.join(folder, 'text'));
     await vision.save_pretrained(path.join(folder, 'vision'));
+    for (const tower of ['text', 'vision'] as const) {
+      const output = path.join(folder, `${tower}.gguf`);
+      await native.convertModel({ source: e2e, output, dtype: 'auto', tower });
+      expect(readFileSync(path.join(folder, tower, 'model.gguf')).equals(readFileSync(output))).toBe(true);
+    }
     const text2 = await AltCLIPTextModel.from_pretrained(path.join(folder, 'text'), options);
     const vision2 = await AltCLIPVisionModel.from_pretrained(path.join(folder, 'vision'), options);
     expect((await text2({ input_ids })).pooler_output?.data).toEqual((await text({ input_ids })).pooler_output?.data);
-    expect((await vision2({ pixel_values })).pooler_output?.data).toEqual(
-      (await vision({ pixel_values })).pooler_output?.data,
-    );
+    const image = { pixel_values: new Tensor('float32', new Float32Array(3 * 224 * 224).fill(0.5), [1, 3, 224, 224]) };
+    expect((await vision2(image)).pooler_output?.data).toEqual((await vision(image)).pooler_output?.data);
     await Promise.all([text, vision, text2, vision2].map((model) => model.dispose()));
   });
 
@@ -210,6 +213,23 @@ describe('save_pretrained of models', () => {
     await Promise.all([model.dispose(), again.dispose()]);
   });
 
+  it('stops when aborted, and leaves no model', async () => {
+    const model = await AltCLIPModel.from_pretrained(e2e, options);
+    const aborted = path.join(folder, 'aborted');
+    await expect(model.save_pretrained(aborted, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+    expect(existsSync(aborted)).toBe(false);
+    const controller = new AbortController();
+    const saving = model.save_pretrained(aborted, { signal: controller.signal });
+    controller.abort();
+    await expect(saving).rejects.toMatchObject({ code: 'ABORTED' });
+    await vi.waitFor(() => expect(readdirSync(aborted).filter((name) => name !== 'config.json')).toEqual([]));
+    await model.save_pretrained(aborted, { signal: new AbortController().signal });
+    expect(readdirSync(aborted).sort()).toEqual(['config.json', 'model.gguf']);
+    await model.dispose();
+  });
+
   it('names what cannot be written or is gone', async () => {
     const source = await converted(fixture('models', 'tiny'), 'gone.gguf');
     const model = await AltCLIPModel.from_pretrained(source, options);
@@ -218,7 +238,7 @@ describe('save_pretrained of models', () => {
     const saved = path.join(folder, 'gone');
     await expect(model.save_pretrained(saved)).rejects.toMatchObject({
       code: 'IO',
-      message: expect.stringContaining(path.join(saved, 'model.gguf')),
+      message: expect.stringContaining(source),
     });
     expect(readdirSync(saved)).toEqual(['config.json']);
     await model.dispose();

@@ -17,7 +17,8 @@ size. OUT.gguf appears when it is complete.
                       table, projections, first and last blocks finer:
                       q5_k_m (those as q8_0), q4_k_m (as q6_k)
       --tower T       text or vision: that tower alone, all that a search box
-                      or an indexer needs of the model
+                      or an indexer needs of the model; the folder may lack
+                      the other's weights
 
 Example, once BAAI/AltCLIP lies in the folder AltCLIP:
   altclip convert AltCLIP AltCLIP-q8_0.gguf --dtype q8_0`;

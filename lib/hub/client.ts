@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { listFiles, modelInfo } from '@huggingface/hub';
 import { throwIfAborted } from '../abort';
 import { AltCLIPError } from '../errors';
+import { firstWaitMs, longestWaitMs, maxRetries, stallMs } from './patience';
 import { hubEndpoint, hubToken } from './settings';
 
 /** The hub could not be reached or did not work: what is in the cache may serve instead. */
@@ -26,16 +27,6 @@ export interface HubRevision {
   commit: string;
   names: Set<string>;
 }
-
-/** Each later wait is twice as long. */
-export const firstWaitMs = 500;
-/** The hub's rate limits count in windows of minutes: longer than this nobody wants to wait silently. */
-const longestWaitMs = 60_000;
-/** Nothing has come for so long: the connection is dead. */
-export const stallMs = 30_000;
-
-/** What a failing request is worth: 7.5 seconds. */
-export const maxRetries = 4;
 
 /** One repository on the hub. */
 export class HubRepository {

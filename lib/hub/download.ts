@@ -5,7 +5,8 @@ import path from 'node:path';
 import { downloadFile } from '@huggingface/hub';
 import { throwIfAborted } from '../abort';
 import { AltCLIPError } from '../errors';
-import { firstWaitMs, type HubFile, type HubRepository, HubUnreachable, reasonOf, stallMs } from './client';
+import { type HubFile, type HubRepository, HubUnreachable, reasonOf } from './client';
+import { firstWaitMs, stallMs } from './patience';
 
 /** Connections that bring nothing before a download is given up; each that brings something starts the count anew. */
 const maxFruitless = 4;

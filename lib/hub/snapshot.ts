@@ -6,9 +6,10 @@ import { AltCLIPError } from '../errors';
 import { filesOf, type Part, shardsOf } from '../loading/checkpoint_files';
 import type { PretrainedOptions, ProgressCallback } from '../pretrained_options';
 import { CachedRepository, checkRevision } from './cache';
-import { type HubFile, HubRepository, HubUnreachable, maxRetries } from './client';
+import { type HubFile, HubRepository, HubUnreachable } from './client';
 import { downloadBlob } from './download';
 import { withLock } from './lock_file';
+import { maxRetries } from './patience';
 import { isOffline } from './settings';
 
 const maxConnections = 4;

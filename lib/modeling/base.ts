@@ -1,13 +1,12 @@
-import { constants, copyFile, mkdtemp, realpath, rm, stat } from 'node:fs/promises';
+import { mkdtemp, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { abortable } from '../abort';
+import { abortable, throwIfAborted } from '../abort';
 import { Callable } from '../callable';
 import { AltCLIPConfig, type PreTrainedConfig } from '../configuration';
 import { checkDevice, type DeviceName, type Placement, placements } from '../devices';
 import { AltCLIPError, fromNative, invalid } from '../errors';
 import { makeCacheFolder } from '../loading/conversion_cache';
 import { resolveModel } from '../loading/loading';
-import { saveFile } from '../loading/saved_files';
 import { type NativeAddon, type NativeDType, type NativeModel, type NativeWanted, native, type Tower } from '../native';
 import { type DType, dtypes, type PretrainedOptions } from '../pretrained_options';
 import { kindOf } from '../tensor';
@@ -33,6 +32,11 @@ export interface RandomModelOptions extends Omit<ModelOptions, 'revision' | 'loc
   seed?: number;
 }
 
+/** Options of a model's `save_pretrained`. */
+export interface SaveOptions {
+  signal?: AbortSignal;
+}
+
 /** A model that the addon has loaded, and what its inputs are made with. */
 export interface LoadedModel {
   native: NativeModel;
@@ -41,8 +45,12 @@ export interface LoadedModel {
   config: AltCLIPConfig;
   /** The GGUF file, for tokenizer and preprocessing; none for random weights. */
   file?: string;
+  /** The one tower that is loaded of it; both where absent. */
+  tower?: Tower | undefined;
   /** What random weights are made from again. */
   random?: { config: string; seed: number };
+  /** A folder that goes with the model. */
+  folder?: string;
 }
 
 /** Loads the given towers of a checkpoint. @throws as the models' from_pretrained. */
@@ -50,7 +58,8 @@ export async function loadPretrained(id: string, towers: Tower[], options: Model
   checkOptions(options);
   const { file, source } = await resolveModel(id, options);
   const config = await AltCLIPConfig.from_pretrained(source.path);
-  const loaded = { ...(await loadFile(file, id, towers, options)), config, file };
+  const tower = towers.length === 1 ? towers[0] : undefined;
+  const loaded = { ...(await loadFile(file, id, towers, options)), config, file, tower };
   options.progress_callback?.({ status: 'ready', name: id });
   return loaded;
 }
@@ -67,11 +76,15 @@ export async function loadRandom(config: AltCLIPConfig, options: RandomModelOpti
     const output = path.join(folder, 'model.gguf');
     const random = { config: config.to_json_string(), seed };
     await abortable(signal, (abort) => native.convertModel({ source: random, output, dtype, abort }));
-    return { ...(await loadFile(output, 'random weights', ['text', 'vision'], options)), config, random };
+    return { ...(await loadFile(output, 'random weights', ['text', 'vision'], options)), config, random, folder };
   } finally {
-    // a mapped file outlives its name, except on Windows, where it stays in the cache folder
-    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    // a mapped file outlives its name, except on Windows, where it goes when the model is disposed of
+    await removeFolder(folder);
   }
+}
+
+async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true }).catch(() => undefined);
 }
 
 type Placed = Pick<LoadedModel, 'native' | 'addon'>;
@@ -166,27 +179,31 @@ export abstract class AltCLIPPreTrainedModel<Inputs, Output> extends Callable<(i
 
   /**
    * Writes `folder`/config.json and model.gguf, which from_pretrained loads as they are, and makes the folder. The file
-   * holds what the loaded one does: tokenizer and preprocessing, and for one tower of a whole checkpoint the other too.
-   * @throws IO where that cannot be done, or where the loaded file is gone.
+   * holds what the loaded one does, tokenizer and preprocessing too; of AltCLIPTextModel and AltCLIPVisionModel what
+   * belongs to their tower. Into the folder that the model was loaded from, the file stays as it is.
+   * @throws IO where that cannot be done, or where the loaded file is gone; ABORTED, with no model.gguf then.
    */
-  async save_pretrained(folder: string): Promise<void> {
+  async save_pretrained(folder: string, { signal }: SaveOptions = {}): Promise<void> {
     if (typeof folder !== 'string' || folder === '') invalid(`folder: got ${kindOf(folder)}, expected a path`);
-    const { config, file, random } = this.loaded;
+    throwIfAborted(signal);
+    const { config, file, random, tower } = this.loaded;
     const architectures = config.architectures ?? ['AltCLIPModel'];
     await new AltCLIPConfig({ ...config.to_dict(), architectures }).save_pretrained(folder);
-    if (random) {
-      const output = path.join(folder, 'model.gguf');
-      await fromNative(native.convertModel({ source: random, output, dtype: this.dtype as NativeDType }));
-    } else if (!(await isSameFile(file as string, path.join(folder, 'model.gguf')))) {
-      await saveFile(folder, 'model.gguf', (to) => copyFile(file as string, to, constants.COPYFILE_FICLONE));
-    }
+    const output = path.join(folder, 'model.gguf');
+    await abortable(signal, async (abort) => {
+      if (random) await native.convertModel({ source: random, output, dtype: this.dtype as NativeDType, abort });
+      else if (!(await isSameFile(file as string, output))) {
+        await native.copyModel({ source: file as string, output, tower, abort });
+      }
+    });
   }
 
   /**
    * Stops what is running and frees the memory; safe to call twice. Later calls reject with DISPOSED.
    */
-  dispose(): Promise<void> {
-    return fromNative(this.native.dispose());
+  async dispose(): Promise<void> {
+    await fromNative(this.native.dispose());
+    if (this.loaded.folder) await removeFolder(this.loaded.folder);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

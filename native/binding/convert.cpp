@@ -1,4 +1,4 @@
-// convertModel and readModelFile.
+// convertModel, copyModel and readModelFile.
 #include "convert/convert.h"
 
 #include <string>
@@ -9,6 +9,7 @@
 #include "binding/model_file_js.h"
 #include "binding/progress.h"
 #include "binding/values.h"
+#include "convert/copy_model.h"
 #include "error.h"
 #include "runtime/machine.h"
 
@@ -55,6 +56,27 @@ Napi::Value convert_model_js(const Napi::CallbackInfo & info) {
     });
 }
 
+CopyOptions copy_options(const Napi::Object & object) {
+    CopyOptions options;
+    options.source = text(object, "source");
+    options.output = text(object, "output");
+    if (!object.Get("tower").IsUndefined()) options.tower = text(object, "tower");
+    options.abort = abort_flag_of(object.Get("abort"));
+    return options;
+}
+
+Napi::Value copy_model_js(const Napi::CallbackInfo & info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+        return run_async(
+            info.Env(),
+            [options = copy_options(object_argument(info, 0, "options"))] {
+                copy_model(options);
+                return true;
+            },
+            [](Napi::Env env, bool) -> Napi::Value { return env.Undefined(); });
+    });
+}
+
 Napi::Value read_model_file_js(const Napi::CallbackInfo & info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
         return run_async(
@@ -66,6 +88,7 @@ Napi::Value read_model_file_js(const Napi::CallbackInfo & info) {
 
 void init_convert(Napi::Env env, Napi::Object exports) {
     exports.Set("convertModel", Napi::Function::New(env, convert_model_js, "convertModel"));
+    exports.Set("copyModel", Napi::Function::New(env, copy_model_js, "copyModel"));
     exports.Set("readModelFile", Napi::Function::New(env, read_model_file_js, "readModelFile"));
 }
 

@@ -50,6 +50,12 @@ public:
     void read(size_t tensor, int64_t first, int64_t count, float * out) const override {
         files_[places_[tensor].first]->read(places_[tensor].second, first, count, out);
     }
+    void expect(size_t tensor, int64_t first, int64_t count) const override {
+        files_[places_[tensor].first]->expect(places_[tensor].second, first, count);
+    }
+    void forget(size_t tensor, int64_t first, int64_t count) const override {
+        files_[places_[tensor].first]->forget(places_[tensor].second, first, count);
+    }
 
 private:
     void add(std::unique_ptr<WeightSource> file, std::set<std::string> & expected) {

@@ -95,19 +95,22 @@ const FileType * named_type(const std::string & name) {
     return type;
 }
 
-void check_tower(const std::string & tower) {
-    if (tower.empty() || tower == "text" || tower == "vision") return;
-    fail(ErrorCode::invalid_argument, "tower: '", tower, "', expected text or vision");
+/// The tensors of a model with both towers, the other tower's marked as not wanted.
+std::vector<TensorSpec> tensors_for(const std::string & tower, const Hparams & hparams) {
+    std::vector<TensorSpec> specs = model_tensors(hparams);
+    if (tower.empty()) return specs;
+    const std::string other = std::string(tower == "text" ? tensors::vision : tensors::text) + ".";
+    for (TensorSpec & spec : specs) spec.is_wanted = spec.name.compare(0, other.size(), other) != 0;
+    return specs;
 }
 
-/// Forgets the other tower's tensors, which have been held against the config like all others.
+/// Forgets the other tower's tensors; those that are there have been held against the config like all others.
 void keep_tower(const std::string & tower, Hparams & hparams, std::vector<TensorSpec> & specs,
                 std::vector<size_t> & found) {
     if (tower.empty()) return;
-    const std::string other = std::string(tower == "text" ? tensors::vision : tensors::text) + ".";
     size_t n_kept = 0;
     for (size_t i = 0; i < specs.size(); ++i) {
-        if (specs[i].name.compare(0, other.size(), other) == 0) continue;
+        if (!specs[i].is_wanted) continue;
         if (n_kept != i) specs[n_kept] = std::move(specs[i]);
         found[n_kept++] = found[i];
     }
@@ -153,11 +156,16 @@ void write_tensor_infos(gguf_context * gguf, const std::vector<TensorSpec> & spe
 
 }  // namespace
 
+void check_tower(const std::string & tower) {
+    if (tower.empty() || tower == "text" || tower == "vision") return;
+    fail(ErrorCode::invalid_argument, "tower: '", tower, "', expected text or vision");
+}
+
 ConvertReport convert_model(const ConvertOptions & options) {
     const FileType * file_type = named_type(options.dtype);
     check_tower(options.tower);
     Input input = open_input(options);
-    std::vector<TensorSpec> specs = model_tensors(input.config.hparams);
+    std::vector<TensorSpec> specs = tensors_for(options.tower, input.config.hparams);
     std::vector<size_t> found = match_tensors(specs, *input.weights);
     keep_tower(options.tower, input.config.hparams, specs, found);
     if (!file_type) file_type = &own_type(specs, found, *input.weights);

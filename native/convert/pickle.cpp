@@ -35,6 +35,12 @@ constexpr const char * allowed_globals[] = {
     "torch.BoolStorage",
 };
 
+// opcodes that make a reader call something or look something up; others that are refused are named by their number
+constexpr std::pair<char, const char *> calling[] = {
+    {'i', "INST"},         {'o', "OBJ"},     {'P', "PERSID"},  {'\x81', "NEWOBJ"},
+    {'\x92', "NEWOBJ_EX"}, {'\x82', "EXT1"}, {'\x83', "EXT2"}, {'\x84', "EXT4"},
+};
+
 class Machine {
 public:
     Machine(std::string_view bytes, const std::string & source) : bytes_(bytes), source_(source) {}
@@ -147,6 +153,14 @@ private:
         }
         push(Kind::global, std::move(name));
     }
+    [[noreturn]] void refuse(char opcode) const {
+        const auto * named =
+            std::find_if(std::begin(calling), std::end(calling), [&](const auto & one) { return one.first == opcode; });
+        const std::string name =
+            named == std::end(calling) ? std::to_string(int{static_cast<uint8_t>(opcode)}) : std::string(named->second);
+        fail(ErrorCode::unsupported, source_, ": the pickle uses opcode ", name, " at byte ", opcode_at_,
+             ", which no state dict of tensors needs; nothing of it was run");
+    }
     void stack_global() {
         const std::vector<uint32_t> parts = pop(2);
         if (kind_of(parts[0]) != Kind::text || kind_of(parts[1]) != Kind::text) damaged("a global has no name");
@@ -228,10 +242,12 @@ private:
             case 'Q': push(Kind::persistent, pop(1)); return true;  // BINPERSID
             case 'R': reduce(); return true;
             case 'b': drop_attributes(); return true;
-            default:
-                fail(ErrorCode::unsupported, source_, ": the pickle uses opcode ",
-                     static_cast<int>(static_cast<uint8_t>(opcode)), " at byte ", opcode_at_,
-                     ", which no state dict of tensors needs; nothing of it was run");
+            case 'i': {  // INST: a global and its call in one
+                const std::string module = line();
+                push_global(module + "." + line());
+                refuse(opcode);
+            }
+            default: refuse(opcode);
         }
     }
 

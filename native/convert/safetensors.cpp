@@ -54,10 +54,13 @@ public:
     const std::vector<SourceTensor> & tensors() const override { return tensors_; }
     const std::string & file_of(size_t) const override { return path_; }
     void read(size_t tensor, int64_t first, int64_t count, float * out) const override {
-        const Span & span = spans_[tensor];
-        const uint8_t * begin = data_ + span.begin + first * span.element;
-        widen(tensors_[tensor].type, begin, count, out);
-        file_.forget(begin, begin + count * span.element);
+        widen(tensors_[tensor].type, at(tensor, first), count, out);
+    }
+    void expect(size_t tensor, int64_t first, int64_t count) const override {
+        file_.expect(at(tensor, first), at(tensor, first + count));
+    }
+    void forget(size_t tensor, int64_t first, int64_t count) const override {
+        file_.forget(at(tensor, first), at(tensor, first + count));
     }
 
 private:
@@ -66,6 +69,10 @@ private:
         int64_t end = 0;
         int64_t element = 0;  // bytes of one
     };
+
+    const uint8_t * at(size_t tensor, int64_t element) const {
+        return data_ + spans_[tensor].begin + element * spans_[tensor].element;
+    }
 
     template <typename... Parts>
     [[noreturn]] void broken(const Parts &... parts) const {

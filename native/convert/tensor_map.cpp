@@ -168,7 +168,7 @@ std::vector<size_t> match_tensors(const std::vector<TensorSpec> & specs, const W
         found[at->second] = i;
     }
     for (size_t i = 0; i < specs.size(); ++i) {
-        if (found[i] != none) continue;
+        if (found[i] != none || !specs[i].is_wanted) continue;
         const std::string where = none == 0 ? std::string("the checkpoint") : source.file_of(0);
         fail(ErrorCode::model_format, where, ": the tensor '", specs[i].source_name, "' of shape ",
              shape_text(specs[i].shape), " is missing");

@@ -16,6 +16,7 @@ struct TensorSpec {
     std::vector<int64_t> shape;  // in the checkpoint, slowest dimension first
     bool is_weight = false;      // carries the file's dtype; all else stays f32
     bool is_outer = false;       // outside the blocks, or in the first or last of a tower
+    bool is_wanted = true;       // false: of a tower that is left out, so that a checkpoint may lack it
 
     /// The one weight whose rows are padded to whole blocks.
     bool is_patch_embedding() const { return shape.size() == 4; }
@@ -27,11 +28,10 @@ struct TensorSpec {
 /// Every tensor of a model with both towers, in the file's order.
 std::vector<TensorSpec> model_tensors(const Hparams & hparams);
 
-/// For each spec the index of its tensor in `source`. All three families of key names are understood (blocks as
-/// encoder.layer.N or encoder.layers.N in either tower), also behind "model." or "module."; the buffers of old
-/// checkpoints are skipped. Throws
-/// model_format naming the tensor where one is unknown, there twice, missing, of another shape or not of a
-/// floating-point type.
+/// For each spec the index of its tensor in `source`, or one past the last where it is not wanted and not there. All
+/// three families of key names are understood (blocks as encoder.layer.N or encoder.layers.N in either tower), also
+/// behind "model." or "module."; the buffers of old checkpoints are skipped. Throws model_format naming the tensor
+/// where one is unknown, there twice, missing, of another shape or not of a floating-point type.
 std::vector<size_t> match_tensors(const std::vector<TensorSpec> & specs, const WeightSource & source);
 
 }  // namespace altclip

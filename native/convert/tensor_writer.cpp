@@ -5,13 +5,16 @@
 #include <limits>
 
 #include "convert/ordered_pipeline.h"
+#include "convert/quantizer.h"
 #include "error.h"
 
 namespace altclip {
 
 namespace {
 
-constexpr int64_t n_chunk = int64_t{1} << 19;  // elements, about: 4 MB a slot at most
+constexpr int64_t n_chunk = int64_t{1} << 19;   // elements, about: 2 MB a slot at most
+constexpr int64_t n_cached = int64_t{1} << 14;  // elements
+constexpr size_t n_ahead = 8;                   // chunks that are being read from the disk
 
 /// The largest magnitude that does not become infinite.
 float limit_of(ggml_type type) {
@@ -66,21 +69,29 @@ void check(const StoredTensor & tensor, const WeightSource & source, int64_t fir
          ", which cannot be stored as ", ggml_type_name(tensor.type), " (in '", tensor.spec.name, "')");
 }
 
+/// Rows at a time that stay in the cache from being read to being quantised.
 void convert(const Chunk & chunk, const WeightSource & source, PipelineSlot & slot) {
     const StoredTensor & tensor = *chunk.tensor;
     const int64_t n_from = source_row(tensor), n_to = tensor.n_row;
-    slot.values.resize(static_cast<size_t>(chunk.n_rows * n_to));
+    const size_t row_bytes = ggml_row_size(tensor.type, n_to);
     const bool is_padded = n_from != n_to;
-    if (is_padded) std::fill(slot.values.begin(), slot.values.end(), 0.0f);
-    const int64_t n_at_once = is_padded ? 1 : chunk.n_rows;
+    const int64_t n_at_once = is_padded ? 1 : std::max<int64_t>(1, n_cached / n_to);
+    slot.values.assign(static_cast<size_t>(n_at_once * n_to), 0.0f);
+    slot.bytes.resize(static_cast<size_t>(chunk.n_rows) * row_bytes);
     for (int64_t row = 0; row < chunk.n_rows; row += n_at_once) {
-        float * values = slot.values.data() + row * n_to;
+        const int64_t n_rows = std::min(n_at_once, chunk.n_rows - row);
         const int64_t first = (chunk.first_row + row) * n_from;
-        source.read(tensor.source_index, first, n_at_once * n_from, values);
-        check(tensor, source, first, values, n_at_once * n_from);
+        source.read(tensor.source_index, first, n_rows * n_from, slot.values.data());
+        check(tensor, source, first, slot.values.data(), n_rows * n_from);
+        quantize_rows(tensor.type, slot.values.data(), n_rows, n_to,
+                      slot.bytes.data() + static_cast<size_t>(row) * row_bytes);
     }
-    slot.bytes.resize(static_cast<size_t>(chunk.n_rows) * ggml_row_size(tensor.type, n_to));
-    ggml_quantize_chunk(tensor.type, slot.values.data(), slot.bytes.data(), 0, chunk.n_rows, n_to, nullptr);
+    source.forget(tensor.source_index, chunk.first_row * n_from, chunk.n_rows * n_from);
+}
+
+void expect(const Chunk & chunk, const WeightSource & source) {
+    const int64_t n_row = source_row(*chunk.tensor);
+    source.expect(chunk.tensor->source_index, chunk.first_row * n_row, chunk.n_rows * n_row);
 }
 
 }  // namespace
@@ -90,7 +101,11 @@ void write_tensors(const std::vector<StoredTensor> & tensors, const WeightSource
     const std::vector<Chunk> chunks = chunks_of(tensors);
     uint64_t n_written = 0;
     run_in_order(
-        chunks.size(), n_threads, [&](size_t i, PipelineSlot & slot) { convert(chunks[i], source, slot); },
+        chunks.size(), n_threads,
+        [&](size_t i, PipelineSlot & slot) {
+            if (i + n_ahead < chunks.size()) expect(chunks[i + n_ahead], source);
+            convert(chunks[i], source, slot);
+        },
         [&](size_t i, const PipelineSlot & slot) {
             abort.throw_if_aborted();
             if (chunks[i].first_row == 0) file.write_zeros(chunks[i].tensor->offset - file.position());

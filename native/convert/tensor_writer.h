@@ -22,7 +22,7 @@ struct StoredTensor {
     uint64_t offset;  // in the file
 };
 
-/// Appends the tensors, which must be in the order of their offsets, by ggml's own quantiser, a few MB at a time:
+/// Appends the tensors, which must be in the order of their offsets, quantised as ggml does, a few MB at a time:
 /// reading, converting on `n_threads` threads and writing overlap, across tensors too. What lies between two is zeros.
 /// `on_progress` hears the bytes of tensors written so far, on the calling thread. Throws model_format for values that
 /// are not finite or that a type cannot hold, io and aborted.

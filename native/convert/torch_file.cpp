@@ -77,13 +77,24 @@ public:
         const Layout & layout = layouts_[tensor];
         const std::vector<int64_t> & shape = tensors_[tensor].shape;
         const uint8_t * data = archive_.data(*layout.storage) + layout.begin;
+        if (layout.contiguous) return widen(type, data + first * layout.element, count, out);
+        read_strided(type, data, layout, shape, first, count, out);
+    }
+    void expect(size_t tensor, int64_t first, int64_t count) const override {
+        const Layout & layout = layouts_[tensor];
+        if (layout.storage->deflated || !layout.contiguous) return;
+        const uint8_t * begin = archive_.data(*layout.storage) + layout.begin + first * layout.element;
+        archive_.expect(begin, begin + count * layout.element);
+    }
+    void forget(size_t tensor, int64_t first, int64_t count) const override {
+        const Layout & layout = layouts_[tensor];
+        const std::vector<int64_t> & shape = tensors_[tensor].shape;
+        const uint8_t * data = archive_.data(*layout.storage) + layout.begin;
         if (layout.contiguous) {
             const uint8_t * begin = data + first * layout.element;
-            widen(type, begin, count, out);
             return archive_.forget(begin, begin + count * layout.element);
         }
-        read_strided(type, data, layout, shape, first, count, out);
-        int64_t last = 0;
+        int64_t last = 0;  // rows of it lie anywhere in it
         for (size_t d = 0; d < shape.size(); ++d) last += (shape[d] - 1) * layout.strides[d];
         archive_.forget(data, data + last * layout.element);
     }

@@ -26,6 +26,10 @@ public:
     /// Writes elements [first, first + count) of a tensor, row-major, as f32. The range must lie in the tensor and its
     /// type must not be `other`. Safe from several threads at once.
     virtual void read(size_t tensor, int64_t first, int64_t count, float * out) const = 0;
+    /// Elements [first, first + count) will be read soon: their file may read ahead.
+    virtual void expect(size_t /*tensor*/, int64_t /*first*/, int64_t /*count*/) const {}
+    /// They will not be read again soon: the memory of a mapped file's pages goes back to the system.
+    virtual void forget(size_t /*tensor*/, int64_t /*first*/, int64_t /*count*/) const {}
     /// The file a tensor lies in, for messages.
     virtual const std::string & file_of(size_t tensor) const = 0;
 };

@@ -34,6 +34,7 @@ public:
     /// Throws model_format, io. Safe from several threads at once.
     const uint8_t * data(const ZipEntry & entry) const;
     /// Of an entry's data; as MappedFile's.
+    void expect(const void * begin, const void * end) const { file_.expect(begin, end); }
     void forget(const void * begin, const void * end) const { file_.forget(begin, end); }
 
 private:

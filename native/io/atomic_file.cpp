@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <random>
@@ -26,7 +27,8 @@ namespace fs = std::filesystem;
 
 std::FILE * open_new(const std::string & path) {
 #ifdef _WIN32
-    return _wfopen(fs::u8path(path).c_str(), L"wbx");
+    // N: a child process that inherited it would keep it open, and Windows renames no open file
+    return _wfopen(fs::u8path(path).c_str(), L"wbxN");
 #else
     return std::fopen(path.c_str(), "wbxe");
 #endif
@@ -74,6 +76,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
 }
 
 AtomicFile::~AtomicFile() {
+    if (writeback_.valid()) writeback_.wait();
     if (file_ != nullptr) std::fclose(file_);
     if (temporary_.empty()) return;
     std::error_code ignored;
@@ -89,14 +92,31 @@ void AtomicFile::write(const void * data, size_t n_bytes) {
 
 void AtomicFile::start_writeback() {
 #ifdef __linux__
-    // else the disk would idle until commit(), which then waits for all of it
+    // else the disk would idle until commit(), which then waits for all of it. On a thread that waits for each part:
+    // the kernel holds back what nobody waits for
     constexpr uint64_t enough = 16u << 20;
     if (position_ - n_started_ < enough) return;
+    if (writeback_.valid() && writeback_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
+    end_writeback();
     if (std::fflush(file_) != 0) fail_write(path_, std::strerror(errno));
-    sync_file_range(fileno(file_), static_cast<off_t>(n_started_), static_cast<off_t>(position_ - n_started_),
-                    SYNC_FILE_RANGE_WRITE);
-    n_started_ = position_;
+    const auto work = [fd = fileno(file_), begin = n_started_, count = position_ - n_started_] {
+        constexpr unsigned and_wait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+        const int result = sync_file_range(fd, static_cast<off_t>(begin), static_cast<off_t>(count), and_wait);
+        // where a file system cannot do it, fsync will
+        return result != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT) ? errno : 0;
+    };
+    try {
+        writeback_ = std::async(std::launch::async, work);
+        n_started_ = position_;
+    } catch (const std::system_error &) {  // no thread: commit() waits longer
+    }
 #endif
+}
+
+void AtomicFile::end_writeback() {
+    if (!writeback_.valid()) return;
+    // the kernel tells an error once, so fsync would not hear of it again
+    if (const int error = writeback_.get()) fail_write(path_, std::strerror(error));
 }
 
 void AtomicFile::write_zeros(size_t n_bytes) {
@@ -109,6 +129,7 @@ void AtomicFile::write_zeros(size_t n_bytes) {
 }
 
 void AtomicFile::commit() {
+    end_writeback();
     const bool synced = sync_file(file_);
     const int sync_errno = errno;
     const bool closed = std::fclose(std::exchange(file_, nullptr)) == 0;

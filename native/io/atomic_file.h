@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <future>
 #include <memory>
 #include <string>
 
@@ -25,12 +26,14 @@ public:
 
 private:
     void start_writeback();
+    void end_writeback();
 
     std::string path_;
     std::string temporary_;
     std::FILE * file_ = nullptr;
     uint64_t position_ = 0;
-    uint64_t n_started_ = 0;  // bytes that the disk has been asked to write
+    uint64_t n_started_ = 0;      // bytes that the disk has been asked to write
+    std::future<int> writeback_;  // of the last of them: an errno
 };
 
 }  // namespace altclip

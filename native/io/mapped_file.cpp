@@ -68,6 +68,8 @@ MappedFile::~MappedFile() {
     if (data_ != nullptr) UnmapViewOfFile(data_);
 }
 
+void MappedFile::expect(const void *, const void *) const {}
+
 void MappedFile::forget(const void * begin, const void * end) const {
     const auto n = static_cast<const uint8_t *>(end) - static_cast<const uint8_t *>(begin);
     // documented: unlocking pages that are not locked takes them out of the working set
@@ -116,6 +118,13 @@ MappedFile::MappedFile(int descriptor, const std::string & path) {
 
 MappedFile::~MappedFile() {
     if (data_ != nullptr) munmap(const_cast<uint8_t *>(data_), size_);
+}
+
+void MappedFile::expect(const void * begin, const void * end) const {
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const uintptr_t first = reinterpret_cast<uintptr_t>(begin) / page * page;
+    const auto last = reinterpret_cast<uintptr_t>(end);
+    if (first < last) madvise(reinterpret_cast<void *>(first), last - first, MADV_WILLNEED);
 }
 
 void MappedFile::forget(const void * begin, const void * end) const {

@@ -26,6 +26,8 @@ public:
     size_t size() const {
         return size_;
     }
+    /// Has the system begin to read [begin, end) and returns at once; only a hint, and on Windows nothing.
+    void expect(const void * begin, const void * end) const;
     /// Lets the system take back the memory of the pages that lie wholly in [begin, end); reading them again is allowed
     /// and reads the file. Without it all that was ever read counts as this process's memory.
     void forget(const void * begin, const void * end) const;

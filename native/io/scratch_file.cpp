@@ -24,7 +24,7 @@ ScratchFile::ScratchFile() {
     if (error) fail(ErrorCode::io, "the system's temporary folder: ", error.message());
     path_ = (folder / ("altclip-" + std::to_string(std::random_device{}()) + ".scratch")).u8string();
 #ifdef _WIN32
-    file_.reset(_wfopen(fs::u8path(path_).c_str(), L"w+bx"));
+    file_.reset(_wfopen(fs::u8path(path_).c_str(), L"w+bxN"));
 #else
     file_.reset(std::fopen(path_.c_str(), "w+bxe"));
 #endif

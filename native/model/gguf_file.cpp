@@ -98,6 +98,7 @@ void GgufFile::read_values(Reader & reader, uint64_t n_values) {
         fail(ErrorCode::model_format, path_, ": claims ", n_values, " keys");
     values_.reserve(static_cast<size_t>(n_values));
     for (uint64_t i = 0; i < n_values; ++i) {
+        const size_t begin = reader.position();
         const std::string_view key = reader.string("a key");
         Value value;
         value.type = reader.number<int32_t>("a value's type");
@@ -121,6 +122,7 @@ void GgufFile::read_values(Reader & reader, uint64_t n_values) {
         }
         value.n_bytes = static_cast<size_t>(file_.data() + reader.position() - value.data);
         if (!values_.emplace(key, value).second) fail(ErrorCode::model_format, path_, ": key '", key, "' twice");
+        entries_.push_back({key, {reinterpret_cast<const char *>(file_.data()) + begin, reader.position() - begin}});
     }
 }
 

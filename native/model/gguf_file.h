@@ -23,6 +23,12 @@ struct GgufTensor {
     const uint8_t * data = nullptr;  // inside the mapping
 };
 
+/// A key with its value.
+struct GgufEntry {
+    std::string_view key;
+    std::string_view bytes;  // as it lies in the file: the key's length, the key, type and value
+};
+
 class GgufFile {
 public:
     /// `path` is UTF-8. Throws io (cannot open) and model_format (foreign, truncated or damaged), naming the file.
@@ -47,6 +53,7 @@ public:
     std::vector<int32_t> i32s(std::string_view key) const;
     std::string_view bytes(std::string_view key) const;  // u8[] or i8[]
 
+    const std::vector<GgufEntry> & entries() const { return entries_; }  // every key, in the file's order
     const std::vector<GgufTensor> & tensors() const { return tensors_; }
     const GgufTensor * find(std::string_view name) const;  // null where there is none
 
@@ -71,6 +78,7 @@ private:
     std::string path_;
     MappedFile file_;
     std::unordered_map<std::string_view, Value> values_;
+    std::vector<GgufEntry> entries_;
     std::vector<GgufTensor> tensors_;
     std::unordered_map<std::string_view, size_t> by_name_;
 };

@@ -250,7 +250,9 @@ Parts deflated_archive(const Parts & pickle) {
     Parts directory;
     uint64_t at = 0;
     for (size_t i = 0; i < entries.size(); ++i) {
-        const auto & [name, data] = entries[i];
+        // no structured binding: clang lets no lambda of C++17 capture one
+        const auto & name = entries[i].first;
+        const auto & data = entries[i].second;
         const Parts deflated = i % 4 == 1 ? deflate_stored(data) : deflate_fixed(data);
         const auto common = [&, n = data.size()](Parts & parts) {
             parts.number(0, 2).number(8, 2).number(0, 4).number(crc32(data), 4);  // flags, deflate, time

@@ -15,6 +15,8 @@ export type Misdeed =
   | { cutAfter: number }
   /** Nothing comes after so many bytes of the body, and the connection stays. */
   | { stallAfter: number }
+  /** No answer ever comes, and the connection stays. */
+  | { silent: true }
   /** The body is another of the same length. */
   | { corrupt: true }
   /** The body is longer or shorter than the listing says. */
@@ -94,6 +96,7 @@ export class HubServer {
     const token = request.headers.authorization?.replace('Bearer ', '');
     this.requests.push({ method, path: url.pathname, range, token });
     const misdeed = this.fault({ method, path: url.pathname, range });
+    if (misdeed && 'silent' in misdeed) return;
     if (misdeed && 'status' in misdeed) {
       response.writeHead(misdeed.status, misdeed.headers).end();
       return;

@@ -4,11 +4,13 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <vector>
 
 #include "check.h"
 #include "convert/config.h"
-#include "convert/random_weights.h"
+#include "convert/copy_model.h"
+#include "convert/quantizer.h"
 #include "convert/stored_type.h"
 #include "convert/tensor_map.h"
 #include "model/file_type.h"
@@ -134,6 +136,28 @@ TEST("every dtype holds what ggml's own quantiser makes of a whole tensor") {
     }
 }
 
+TEST("q8_0 is ggml's at every scale, halves between two integers included") {
+    constexpr int64_t n = 32;
+    std::mt19937_64 random(5);
+    const auto uniform = [&] { return static_cast<float>(random() >> 40) * 0x1p-24f; };
+    for (int round = 0; round < 200000; ++round) {
+        float values[n];
+        const float scale = std::ldexp(1.0f + uniform(), static_cast<int>(random() % 150) - 149);
+        // k + 1/2 steps of the scale that 127 steps give, one float more or less; else anything
+        for (float & value : values) {
+            const auto steps = static_cast<float>(static_cast<int>(random() % 254) - 127);
+            value = round % 2 == 0 ? scale * (2 * uniform() - 1) : scale * (steps + 0.5f);
+            if (round % 4 == 3) value = std::nextafter(value, random() % 2 == 0 ? -INFINITY : INFINITY);
+        }
+        if (round % 2 == 1) values[random() % n] = scale * 127;
+        if (round % 1000 == 0) std::fill(values, values + n, round % 2000 == 0 ? 0.0f : -0.0f);
+        std::string ours(34, '\0'), expected(34, '\1');
+        quantize_rows(GGML_TYPE_Q8_0, values, 1, n, reinterpret_cast<uint8_t *>(ours.data()));
+        ggml_quantize_chunk(GGML_TYPE_Q8_0, values, expected.data(), 0, 1, n, nullptr);
+        CHECK(ours == expected);
+    }
+}
+
 TEST("a mix keeps its finer type outside the blocks and in the first and last") {
     const TensorSpec inner{"v.blk.1.attn_q.weight", "", {256, 256}, true, false};
     const TensorSpec outer{"v.blk.0.attn_q.weight", "", {256, 256}, true, true};
@@ -179,6 +203,40 @@ TEST("one tower alone") {
     CHECK(!vision.find("t.projection.weight") && !vision.has(keys::tokenizer_tokens));
     load("vision", false, true);
     CHECK_ERROR(invalid_argument, "tower: 'both', expected text or vision", convert_tower("both"));
+}
+
+TEST("a copy is what was converted, whole or one tower of it; an abort leaves nothing") {
+    const TemporaryFolder folder;
+    ConvertOptions options;
+    options.source = support::fixture("models/tiny-e2e");
+    options.dtype = "q4_k_m";
+    CopyOptions copy;
+    copy.source = folder.file("whole.gguf");
+    copy.output = folder.file("copy.gguf");
+    for (const char * tower : {"", "text", "vision"}) {
+        options.output = folder.file("whole.gguf");
+        options.tower = "";
+        convert_model(options);
+        options.output = folder.file("tower.gguf");
+        options.tower = copy.tower = tower;
+        convert_model(options);
+        copy_model(copy);
+        CHECK(support::read_file(copy.output) == support::read_file(options.output));
+    }
+    copy.source = folder.file("tower.gguf");
+    copy.tower = "text";
+    CHECK_ERROR(unsupported, "tower.gguf: has no text tower", copy_model(copy));
+    copy.tower = "audio";
+    CHECK_ERROR(invalid_argument, "tower: 'audio'", copy_model(copy));
+    copy.tower = "";
+    copy.source = folder.file("none.gguf");
+    CHECK_ERROR(io, "none.gguf", copy_model(copy));
+    copy.source = folder.file("whole.gguf");
+    copy.output = folder.file("aborted.gguf");
+    copy.abort.abort();
+    const size_t n_files = folder.n_files();
+    CHECK_ERROR(aborted, "", copy_model(copy));
+    CHECK(folder.n_files() == n_files);
 }
 
 TEST("names behind the prefix of a wrapper are understood") {
@@ -349,59 +407,4 @@ TEST("preprocessor_config.json in its old and new shapes") {
     CHECK_ERROR(model_format, "crop_size.height is -1", convert_with(R"({"crop_size": {"height": -1, "width": 1}})"));
     CHECK_ERROR(model_format, "resample is 9", convert_with(R"({"resample": 9})"));
     CHECK_ERROR(model_format, "image_mean is an array", convert_with(R"({"image_mean": [0.5]})"));
-}
-
-TEST("random weights: transformers' scales, the same for any order of reading") {
-    const ModelConfig config = read_config(support::fixture("models/tiny/config.json"));
-    const auto source = random_weights(config, 7);
-    const auto values_of = [&](const std::string & name) {
-        for (size_t i = 0; i < source->tensors().size(); ++i) {
-            if (source->tensors()[i].name != name) continue;
-            std::vector<float> values(static_cast<size_t>(element_count(source->tensors()[i].shape).value()));
-            source->read(i, 0, static_cast<int64_t>(values.size()), values.data());
-            std::vector<float> part(11);
-            if (values.size() > 100) {
-                source->read(i, 33, 11, part.data());
-                CHECK(std::equal(part.begin(), part.end(), values.begin() + 33));
-            }
-            return values;
-        }
-        return std::vector<float>{};
-    };
-    const auto check = [&](const std::string & name, double expected) {
-        double sum = 0;
-        double squares = 0;
-        const std::vector<float> values = values_of(name);
-        for (const float value : values) {
-            sum += value;
-            squares += double{value} * value;
-        }
-        const auto n = static_cast<double>(values.size());
-        CHECK_NEAR(std::sqrt(squares / n) / expected, 1.0, 6 / std::sqrt(2 * n));
-        CHECK_NEAR(sum / n / expected, 0.0, 6 / std::sqrt(n));
-    };
-    // standard deviations by modeling_altclip.py's _init_weights for this config: width 64, 3 layers, factor 1
-    check("text_model.roberta.encoder.layer.0.intermediate.dense.weight", 0.02);
-    check("text_model.transformation.weight", 0.02);
-    check("vision_model.embeddings.patch_embedding.weight", 0.02);
-    check("vision_model.encoder.layer.1.self_attn.q_proj.weight", 0.125 / std::sqrt(6.0));
-    check("vision_model.encoder.layer.1.self_attn.out_proj.weight", 0.125);
-    check("vision_model.encoder.layer.1.mlp.fc1.weight", 1 / std::sqrt(128.0));
-    check("vision_model.encoder.layer.1.mlp.fc2.weight", 0.125 / std::sqrt(6.0));
-    check("text_projection.weight", 1 / std::sqrt(48.0));
-    check("visual_projection.weight", 0.125);
-    CHECK(values_of("logit_scale").at(0) == 3.1f);
-    CHECK(values_of("vision_model.pre_layrnorm.weight").at(3) == 1.0f);
-    CHECK(values_of("text_model.pre_LN.bias").at(3) == 0.0f);
-    const std::vector<float> tokens = values_of("text_model.roberta.embeddings.word_embeddings.weight");
-    CHECK(tokens[63] != 0 && tokens[64] == 0 && tokens[127] == 0 && tokens[128] != 0);  // pad_token_id 1
-
-    const TemporaryFolder folder;
-    ConvertOptions options;
-    options.source = RandomSource{support::read_file(support::fixture("models/tiny/config.json")), 7};
-    options.output = folder.file("r.gguf");
-    CHECK(convert_model(options).dtype == "f32");
-    CHECK(GgufFile(folder.file("r.gguf")).tensors().size() == 99);
-    options.source = RandomSource{R"({"text_config": 3})", 0};
-    CHECK_ERROR(model_format, "config: text_config is 3", convert_model(options));
 }

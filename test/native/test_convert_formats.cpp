@@ -165,9 +165,54 @@ TEST("torch: a pickle that would run something") {
                              text("true") + "\x85R.",
                          ""));
     CHECK_ERROR(unsupported, "'posix.system'", torch_of("\x80\x04" + text("posix") + text("system") + "\x93.", ""));
-    CHECK_ERROR(unsupported, "opcode 105", torch_of("(ios\nsystem\n.", ""));  // INST
+    CHECK_ERROR(unsupported, "'os.system'", torch_of("(" + text("true") + "ios\nsystem\n.", ""));
+    CHECK_ERROR(unsupported, "opcode INST", torch_of("(icollections\nOrderedDict\n.", ""));
     CHECK_ERROR(unsupported, "'builtins.eval'", torch_of(state_dict({{"a", "cbuiltins\neval\n"}}), ""));
-    CHECK_ERROR(unsupported, "opcode 129", torch_of("ctorch\nFloatStorage\n)\x81.", ""));  // NEWOBJ
+    CHECK_ERROR(unsupported, "'builtins.getattr'",
+                torch_of("\x80\x04\x8c\x08"
+                         "builtins\x8c\x07getattr\x93.",
+                         ""));
+    CHECK_ERROR(unsupported, "opcode OBJ", torch_of("(ctorch\nFloatStorage\no.", ""));
+    CHECK_ERROR(unsupported, "opcode NEWOBJ", torch_of("ctorch\nFloatStorage\n)\x81.", ""));
+    CHECK_ERROR(unsupported, "opcode NEWOBJ_EX", torch_of("ctorch\nFloatStorage\n)}\x92.", ""));
+    CHECK_ERROR(unsupported, "opcode EXT1", torch_of("\x82\x01.", ""));
+    CHECK_ERROR(unsupported, "opcode PERSID", torch_of("Pos.system\n.", ""));
+    CHECK_ERROR(unsupported, "opcode 66 ", torch_of("B" + little(1, 4) + "a.", ""));
+
+    const TemporaryFolder folder;
+    const std::string marker = folder.file("marker");
+    CHECK_ERROR(unsupported, "'posix.system'", torch_of("cposix\nsystem\n" + text("touch " + marker) + "\x85R.", ""));
+    CHECK(folder.n_files() == 0);
+}
+
+TEST("torch: pickles that recall themselves, double at every step or count beyond their bytes") {
+    const auto open = [](const std::string & pickle) { torch_of("\x80\x02" + pickle, ""); };
+    const std::string opened = "]q\x01", recalled = "h\x01";
+    CHECK_ERROR(model_format, "holds no state dict", open(opened + recalled + "a."));
+    CHECK_ERROR(model_format, "not a string", open("}q\x01(" + recalled + recalled + "u."));
+    CHECK_ERROR(model_format, "'a': expected a tensor", open("}q\x01" + text("a") + recalled + "s."));
+    CHECK_ERROR(model_format, "a parameter inside a parameter",
+                open("}" + text("a") + "ctorch._utils\n_rebuild_parameter\nq\x02h\x02)\x85R\x85Rs."));
+    // ten times itself, 200 levels deep: 10^200 values for whoever follows them
+    std::string bomb = "]q";
+    bomb += '\0';
+    for (int level = 1; level < 200; ++level) {
+        std::string before = "h";
+        before += static_cast<char>(level - 1);
+        bomb += "](";
+        for (int i = 0; i < 10; ++i) bomb += before;
+        bomb += "eq";
+        bomb += static_cast<char>(level);
+    }
+    CHECK_ERROR(model_format, "values, expected one", open(bomb + "."));
+    CHECK_ERROR(model_format, "'a': expected a tensor", open("}" + text("a") + "(" + bomb + "ts."));
+    std::string stack = opened;
+    for (int i = 0; i <= 1 << 20; ++i) stack += recalled;
+    CHECK_ERROR(model_format, "more than 1048576 values wait on its stack", open(stack + "."));
+    CHECK_ERROR(model_format, "an integer is too long", open("\x8a\xff" + std::string(255, '\x7f') + "."));
+    CHECK_ERROR(model_format, "middle of an opcode", open("\x8a\xff."));
+    CHECK_ERROR(model_format, "recalls what it never stored", open("j" + little(0xffffffff, 4) + "."));
+    CHECK_ERROR(unsupported, "opcode 141 ", open("\x8d" + little(UINT64_MAX, 8) + "a."));  // BINUNICODE8
 }
 
 TEST("torch: tensors outside their storage") {

@@ -1,7 +1,7 @@
 // What compiling ggml's Vulkan backend takes, which distributions have too old: Vulkan's headers (1.4) and glslc, the
 // compiler of its shaders. With VULKAN_SDK set, LunarG's SDK is used; otherwise both come in source from crates.io, with
-// cargo, and stay in the build cache; glslc compiles for some minutes, once. ALTCLIP_GLSLC names one that is there: an
-// old one does too, its addon lacks the shaders for tensor cores, bf16 and integer dot products.
+// cargo, and stay in the build cache; glslc compiles for some minutes, once. ALTCLIP_GLSLC names one that is there; one
+// of 2023 knows too few extensions.
 // libvulkan and SPIRV-Headers must be installed (Debian: libvulkan-dev, spirv-headers). Node's built-ins only.
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

@@ -18,7 +18,8 @@ export interface ModelOptions extends PretrainedOptions {
   dtype?: DType;
   /**
    * Where the model runs: 'cpu', 'cuda', 'metal', 'vulkan', or one of several as in 'cuda:1' ({@link list_devices}).
-   * Default 'auto': the fastest that works, a GPU before the CPU; `model.device` says which. GPUs other than Apple's
+   * Default 'auto': the fastest that works, a GPU before the CPU, passing over any that does not take the model;
+   * `model.device` says which. GPUs other than Apple's
    * take an addon of their own: `npm install @altclip/linux-x64-vulkan` and the like.
    */
   device?: DeviceName;
@@ -89,7 +90,7 @@ async function removeFolder(folder: string): Promise<void> {
 
 type Placed = Pick<LoadedModel, 'native' | 'addon'>;
 
-/** Onto the first device that takes it. */
+/** Onto the first device that takes it; 'auto' passes over a GPU that lacks memory or an operator, or whose driver fails. */
 async function loadFile(file: string, name: string, towers: Tower[], options: ModelOptions): Promise<Placed> {
   const places = await placements(options.device ?? 'auto');
   for (;;) {

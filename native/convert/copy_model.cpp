@@ -1,7 +1,6 @@
 #include "convert/copy_model.h"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 #include <vector>
 
@@ -21,10 +20,10 @@ namespace {
 /// begin.
 struct Owned {
     std::string_view flag;
-    std::array<std::string_view, 4> starts;
+    std::vector<std::string_view> starts;
 };
-constexpr Owned of_text = {keys::has_text_encoder, {"altclip.text.", "altclip.tokenizer.", "tokenizer.", "t."}};
-constexpr Owned of_vision = {keys::has_vision_encoder, {"altclip.vision.", "altclip.image.", "altclip.image.", "v."}};
+const Owned of_text = {keys::has_text_encoder, {"altclip.text.", "altclip.tokenizer.", "tokenizer.", "t."}};
+const Owned of_vision = {keys::has_vision_encoder, {"altclip.vision.", "altclip.image.", "v."}};
 
 bool belongs_to(const Owned & owned, std::string_view name) {
     return std::any_of(owned.starts.begin(), owned.starts.end(),

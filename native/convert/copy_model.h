@@ -1,8 +1,6 @@
 // A GGUF file once more, whole or one tower of it, without converting anything.
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <string>
 
 #include "abort_flag.h"

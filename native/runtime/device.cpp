@@ -85,13 +85,4 @@ Device find_device(const std::string & name) {
     fail(ErrorCode::unsupported, "device: there is no '", name, "' on this machine, only ", known);
 }
 
-std::string gpu_backends() {
-    std::string names;
-    for (size_t i = 0; i < ggml_backend_reg_count(); ++i) {
-        const std::string name = backend_name(ggml_backend_reg_get(i));
-        if (name == "vulkan" || name == "cuda" || name == "metal") names += (names.empty() ? "" : ", ") + name;
-    }
-    return names;
-}
-
 }  // namespace altclip

@@ -31,7 +31,4 @@ std::vector<Device> list_devices();
 /// Throws unsupported where there is no such device, naming those there are.
 Device find_device(const std::string & name);
 
-/// ggml's backends in this build, "vulkan, cuda"; empty where it is for the CPU alone.
-std::string gpu_backends();
-
 }  // namespace altclip

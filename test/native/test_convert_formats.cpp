@@ -12,15 +12,10 @@
 using namespace altclip;
 using support::floats;
 using support::little;
+using support::read_all;
 using support::TemporaryFolder;
 
 namespace {
-
-std::vector<float> read_all(const WeightSource & source, size_t tensor) {
-    std::vector<float> values(static_cast<size_t>(element_count(source.tensors()[tensor].shape).value()));
-    source.read(tensor, 0, static_cast<int64_t>(values.size()), values.data());
-    return values;
-}
 
 std::unique_ptr<WeightSource> safetensors_of(const std::string & header, const std::string & data) {
     const TemporaryFolder folder;

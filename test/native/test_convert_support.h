@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "convert/weight_source.h"
+
 namespace support {
 
 namespace fs = std::filesystem;
@@ -36,6 +38,13 @@ public:
 private:
     fs::path path_;
 };
+
+/// Every element of a tensor, as f32.
+inline std::vector<float> read_all(const altclip::WeightSource & source, size_t tensor) {
+    std::vector<float> values(static_cast<size_t>(altclip::element_count(source.tensors()[tensor].shape).value()));
+    source.read(tensor, 0, static_cast<int64_t>(values.size()), values.data());
+    return values;
+}
 
 inline std::string fixture(const std::string & name) {
     return std::string(ALTCLIP_FIXTURES) + "/" + name;

@@ -12,17 +12,8 @@
 #include "test_convert_support.h"
 
 using namespace altclip;
+using support::read_all;
 using support::TemporaryFolder;
-
-namespace {
-
-std::vector<float> read_all(const WeightSource & source, size_t tensor) {
-    std::vector<float> values(static_cast<size_t>(element_count(source.tensors()[tensor].shape).value()));
-    source.read(tensor, 0, static_cast<int64_t>(values.size()), values.data());
-    return values;
-}
-
-}  // namespace
 
 // scripts/reference/initialisation.py made the figures, from 200 models of transformers
 TEST("every tensor is distributed as transformers initialises it") {

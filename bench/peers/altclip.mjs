@@ -11,7 +11,8 @@ const { native } = createRequire(import.meta.url)('../../dist/native.js');
 await serve(async ({ file, tower, threads }) => {
   const config = await AltCLIPConfig.from_pretrained(file);
   // as from_pretrained, but one tower alone: peers with both would not fit into memory side by side
-  const model = new AltCLIPModel({ native: await native.loadModel(file, { towers: [tower], threads }), config, file });
+  const loaded = await native.loadModel(file, { towers: [tower], threads, device: 'cpu' });
+  const model = new AltCLIPModel({ native: loaded, config, file });
   const processor = new CLIPImageProcessor();
   return {
     images({ items, pixels }) {

@@ -17,26 +17,36 @@ struct BfloatStep : PairStep {
     static Sum multiply_add(Sum sum, __m512i a, __m512i b) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b); }
 };
 
-/// Rounded to nearest, halves to even, in the low 16 bits; a NaN stays one.
-__m512i rounded(__m512 x) {
-    const __m512i bits = _mm512_castps_si512(x);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    const __m512i sum = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    return _mm512_srli_epi32(_mm512_mask_mov_epi32(sum, nan, _mm512_set1_epi32(0x7fc00000)), 16);
+/// Inputs [0, n) of a row as bf16, rounded to nearest, halves to even; n <= 32, the others zero.
+inline __m512 rounded(const float * x, int64_t n) {
+    if (n == 32) return (__m512)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x));
+    const uint32_t some = (1u << n) - 1;
+    return (__m512)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(static_cast<__mmask16>(some >> 16), x + 16),
+                                       _mm512_maskz_loadu_ps(static_cast<__mmask16>(some), x));
 }
 
 void pack_bf16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) {
-    for (int64_t r = 0; r < n_rows; ++r) {
-        const float * row = x + r * ld;
-        for (int64_t i = 0; i < n_in; i += 16) {
-            const int64_t n = std::min<int64_t>(16, n_in - i);
-            const auto mask = static_cast<__mmask16>((1u << n) - 1);
-            alignas(32) int32_t pairs[8];
-            _mm256_store_si256(reinterpret_cast<__m256i *>(pairs),
-                               _mm512_cvtepi32_epi16(rounded(_mm512_maskz_loadu_ps(mask, row + i))));
-            int32_t * target = out + i / 2 * token_tile + r;
-            for (int64_t j = 0; j < (n + 1) / 2; ++j) target[j * token_tile] = pairs[j];
+    for (int64_t i = 0; i < n_in; i += 32, out += 16 * token_tile) {
+        const int64_t n = std::min<int64_t>(32, n_in - i), n_pairs = (n + 1) / 2;
+        for (int64_t r = 0; r < n_rows; r += 4) {
+            // a tile has room for four rows together; 16 pairs of each become four pairs times four rows
+            const auto row = [&](int64_t j) {
+                return r + j < n_rows ? rounded(x + (r + j) * ld + i, n) : _mm512_setzero_ps();
+            };
+            const __m512 x0 = row(0), x1 = row(1), x2 = row(2), x3 = row(3);
+            const __m512 t0 = _mm512_unpacklo_ps(x0, x1), t1 = _mm512_unpackhi_ps(x0, x1);
+            const __m512 t2 = _mm512_unpacklo_ps(x2, x3), t3 = _mm512_unpackhi_ps(x2, x3);
+            const __m512 y[4] = {_mm512_shuffle_ps(t0, t2, 0x44), _mm512_shuffle_ps(t0, t2, 0xee),
+                                 _mm512_shuffle_ps(t1, t3, 0x44), _mm512_shuffle_ps(t1, t3, 0xee)};
+            const auto store = [&](int64_t pair, __m128 rows) {
+                if (pair < n_pairs) _mm_storeu_ps(reinterpret_cast<float *>(out + pair * token_tile + r), rows);
+            };
+            for (int64_t j = 0; j < 4; ++j) {
+                store(j, _mm512_castps512_ps128(y[j]));
+                store(j + 4, _mm512_extractf32x4_ps(y[j], 1));
+                store(j + 8, _mm512_extractf32x4_ps(y[j], 2));
+                store(j + 12, _mm512_extractf32x4_ps(y[j], 3));
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-// The AVX-512 table (F, BW, DQ, VL): products; rows are the AVX2 table's.
+// The AVX-512 table (F, BW, DQ, VL): products, weights widened.
 #if defined(__x86_64__) || defined(_M_X64)
 
 #include "kernels/avx512_products.h"

@@ -5,6 +5,7 @@
 
 #include "kernels/avx2_rows.h"
 #include "kernels/avx2_widen.h"
+#include "kernels/avx512_rows.h"
 #include "kernels/avx512_tile.h"
 
 namespace altclip::avx512 {
@@ -23,7 +24,7 @@ void product_i16_vnni(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t 
                       const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate,
                       const Ahead & ahead);
 
-/// The table of the foundation; rows of values are the AVX2 table's.
+/// The table of the foundation; rows are packed, and weights of few bits widened, as in the AVX2 table.
 constexpr KernelTable table() {
     KernelTable t{};
     t.token_tile = token_tile;
@@ -40,9 +41,9 @@ constexpr KernelTable table() {
     t.widen_q6_k = avx2::widen_q6_k;
     t.product_f32 = product_f32;
     t.product_i16 = product_i16_madd;
-    t.finish = avx2::finish;
-    t.layer_norm = avx2::layer_norm;
-    t.softmax = avx2::softmax;
+    t.finish = finish;
+    t.layer_norm = layer_norm;
+    t.softmax = softmax;
     return t;
 }
 

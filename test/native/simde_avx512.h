@@ -4,6 +4,8 @@
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 
+#include <cstring>
+
 namespace simde_avx512 {
 
 inline simde__m512i cvtepu16_epi32(__m256i x) {
@@ -25,12 +27,19 @@ inline simde__m512 cvtepi32_ps(simde__m512i x) {
     return simde_mm512_loadu_ps(converted);
 }
 
-inline __m256i cvtepi32_epi16(simde__m512i x) {
-    int32_t wide[16];
-    simde_mm512_storeu_si512(wide, x);
-    int16_t narrow[16];
-    for (int i = 0; i < 16; ++i) narrow[i] = static_cast<int16_t>(wide[i]);
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(narrow));
+/// Sixteen of `low`, then sixteen of `high`, rounded to nearest, halves to even.
+inline simde__m512bh cvtne2ps_pbh(simde__m512 high, simde__m512 low) {
+    uint32_t bits[32];
+    simde_mm512_storeu_ps(bits, low);
+    simde_mm512_storeu_ps(bits + 16, high);
+    uint16_t rounded[32];
+    for (int i = 0; i < 32; ++i) {
+        const bool nan = (bits[i] & 0x7fffffff) > 0x7f800000;
+        rounded[i] = static_cast<uint16_t>(nan ? 0x7fc0 : (bits[i] + 0x7fff + (bits[i] >> 16 & 1)) >> 16);
+    }
+    simde__m512bh packed;
+    std::memcpy(&packed, rounded, sizeof(packed));
+    return packed;
 }
 
 inline simde__m512 maskz_loadu_ps(unsigned mask, const float * x) {
@@ -41,6 +50,30 @@ inline simde__m512 maskz_loadu_ps(unsigned mask, const float * x) {
     return simde_mm512_loadu_ps(values);
 }
 
+inline void mask_storeu_ps(float * y, unsigned mask, simde__m512 v) {
+    float values[16];
+    simde_mm512_storeu_ps(values, v);
+    for (int i = 0; i < 16; ++i) {
+        if ((mask >> i) & 1u) y[i] = values[i];
+    }
+}
+
+template <typename Join>
+float reduce(simde__m512 v, const Join & join) {
+    float values[16];
+    simde_mm512_storeu_ps(values, v);
+    for (int n = 8; n > 0; n /= 2) {
+        for (int i = 0; i < n; ++i) values[i] = join(values[i], values[i + n]);
+    }
+    return values[0];
+}
+inline float reduce_add_ps(simde__m512 v) {
+    return reduce(v, [](float a, float b) { return a + b; });
+}
+inline float reduce_max_ps(simde__m512 v) {
+    return reduce(v, [](float a, float b) { return a > b ? a : b; });
+}
+
 }  // namespace simde_avx512
 
 #undef _mm512_madd_epi16
@@ -49,5 +82,11 @@ inline simde__m512 maskz_loadu_ps(unsigned mask, const float * x) {
 #define _mm512_cvtph_ps simde_avx512::cvtph_ps
 #undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps simde_avx512::cvtepi32_ps
-#define _mm512_cvtepi32_epi16 simde_avx512::cvtepi32_epi16
+#define _mm512_cvtne2ps_pbh simde_avx512::cvtne2ps_pbh
 #define _mm512_maskz_loadu_ps simde_avx512::maskz_loadu_ps
+#undef _mm512_mask_storeu_ps
+#define _mm512_mask_storeu_ps simde_avx512::mask_storeu_ps
+#undef _mm512_reduce_add_ps
+#define _mm512_reduce_add_ps simde_avx512::reduce_add_ps
+#undef _mm512_reduce_max_ps
+#define _mm512_reduce_max_ps simde_avx512::reduce_max_ps

@@ -1,0 +1,16 @@
+// Row-wise work of the AVX-512 tables: what follows a product, norms, softmax. See kernels.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "model/hparams.h"
+
+namespace altclip::avx512 {
+
+void finish(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
+            const float * residual, float * y);
+void layer_norm(const float * x, int64_t n, float eps, const float * weight, const float * bias, float * y);
+float softmax(float * x, int64_t n, float scale);
+
+}  // namespace altclip::avx512

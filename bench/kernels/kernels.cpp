@@ -189,9 +189,10 @@ void measure(ggml_backend_t backend, const Shape & shape, const Options & option
     for (const ggml_type type : options.types) {
         if (shape.k % ggml_blck_size(type) != 0) continue;
         const Operand operand = operand_of(kernel_table(best_isa()), type);
-        const Chain instructions = operand == Operand::i16   ? peaks.integer
-                                   : operand == Operand::f32 ? peaks.f32
-                                                             : nullptr;
+        const Chain instructions = operand == Operand::i16    ? peaks.integer
+                                   : operand == Operand::f32  ? peaks.f32
+                                   : operand == Operand::bf16 ? peaks.bf16
+                                                              : nullptr;
         Product product(backend, shape, type, options.n_threads);
         product.ours();
         product.ggmls();

@@ -24,9 +24,10 @@ Chains chains([[maybe_unused]] Isa isa) {
 #if defined(__x86_64__)
     if (isa == Isa::avx2) return avx2_chains();
     if (isa == Isa::avx512) return avx512_chains();
-    if (isa == Isa::avx512_vnni || isa == Isa::avx512_bf16) return avx512_vnni_chains();
+    if (isa == Isa::avx512_vnni) return avx512_vnni_chains();
+    if (isa == Isa::avx512_bf16) return avx512_bf16_chains();
 #elif defined(__aarch64__)
-    return {chain<NeonFloat>, nullptr};
+    return {chain<NeonFloat>};
 #endif
     return {};
 }

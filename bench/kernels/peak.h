@@ -17,12 +17,14 @@ using Chain = int64_t (*)(int64_t n_steps);
 struct Chains {
     Chain f32 = nullptr;
     Chain integer = nullptr;  // pairs of 16-bit integers into 32 bits
+    Chain bf16 = nullptr;     // pairs of bf16 into f32
 };
 
 Chains chains(Isa isa);
 Chains avx2_chains();
 Chains avx512_chains();
 Chains avx512_vnni_chains();
+Chains avx512_bf16_chains();
 
 /// Sums in registers: enough of them to hide an addition's latency, few enough for 16 registers. Step has zero,
 /// multiply_add, what the compiler may not see through (keep), and the operations of one multiply-add.

@@ -28,6 +28,11 @@ struct Integer {
     static void keep(Sum & x) { __asm__ volatile("" : "+v"(x)); }
 };
 
+struct Bfloat : Float {
+    static constexpr int64_t n_operations = 64;
+    static Sum multiply_add(Sum sum, Sum x) { return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)x); }
+};
+
 struct VnniInteger : Integer {
     static Sum multiply_add(Sum sum, Sum x) { return _mm512_dpwssd_epi32(sum, x, x); }
 };
@@ -40,6 +45,10 @@ Chains avx512_chains() {
 
 Chains avx512_vnni_chains() {
     return {chain<Float>, chain<VnniInteger>};
+}
+
+Chains avx512_bf16_chains() {
+    return {chain<Float>, chain<VnniInteger>, chain<Bfloat>};
 }
 
 }  // namespace altclip::bench

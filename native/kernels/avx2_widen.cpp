@@ -71,10 +71,14 @@ void widen_f16(const uint16_t * x, int64_t n, float * out) {
     }
 }
 
-void widen_bf16(const uint16_t * x, int64_t n, float * out) {
-    for (int64_t i = 0; i < n; i += 8) {
-        const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(x + i)));
-        _mm256_storeu_ps(out + i, _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16)));
+void widen_bf16(const uint16_t * x, int64_t n_pairs, float * out) {
+    const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000));
+    for (int64_t i = 0; i < n_pairs; ++i, out += 2 * output_tile) {
+        for (int64_t j = 0; j < output_tile; j += 8, x += 16) {
+            const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(x));
+            _mm256_storeu_ps(out + j, _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)));
+            _mm256_storeu_ps(out + output_tile + j, _mm256_castsi256_ps(_mm256_and_si256(pairs, upper)));
+        }
     }
 }
 

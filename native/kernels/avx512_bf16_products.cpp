@@ -51,20 +51,15 @@ void pack_bf16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_
     }
 }
 
-void pair_bf16(const uint16_t * x, int64_t n, int16_t * out) {
-    const auto load = [x, n](int64_t i) {
-        if (i == n) return _mm512_setzero_si512();
-        return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(x + i * output_tile)));
-    };
-    for (int64_t i = 0; i < n; i += 2, out += 2 * output_tile) {
-        _mm512_storeu_si512(out, _mm512_or_si512(load(i), _mm512_slli_epi32(load(i + 1), 16)));
-    }
-}
-
+/// Sums go on from what c holds: then they are the same however inputs are cut into blocks, which depends on how many
+/// tokens there are. The next layer rounds them to bf16, where the last bit of a sum can become one of bf16's.
 void product_bf16(int64_t n_rows, int64_t n_tiles, int64_t n_pairs, const int32_t * a, const int16_t * b, int64_t next,
                   float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
-    product<BfloatStep>(n_rows, n_tiles, n_pairs, a, b, 2 * output_tile, next, ahead,
-                        [&](int64_t r, int64_t t, __m512 sum) { put(c + r * ldc + t * output_tile, sum, accumulate); });
+    const auto at = [c, ldc](int64_t r, int64_t t) { return c + r * ldc + t * output_tile; };
+    product<BfloatStep>(
+        n_rows, n_tiles, n_pairs, a, b, 2 * output_tile, next, ahead,
+        [&](int64_t r, int64_t t) { return accumulate ? _mm512_loadu_ps(at(r, t)) : BfloatStep::zero(); },
+        [&](int64_t r, int64_t t, __m512 sum) { _mm512_storeu_ps(at(r, t), sum); });
 }
 
 }  // namespace
@@ -75,7 +70,6 @@ constexpr KernelTable avx512_bf16_kernels = [] {
     KernelTable table = avx512::table();
     table.product_i16 = avx512::product_i16_vnni;
     table.pack_bf16 = avx512::pack_bf16;
-    table.pair_bf16 = avx512::pair_bf16;
     table.product_bf16 = avx512::product_bf16;
     return table;
 }();

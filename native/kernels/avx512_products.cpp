@@ -19,6 +19,13 @@ struct FloatStep {
     static Sum multiply_add(Sum sum, __m512 a, __m512 b) { return _mm512_fmadd_ps(a, b, sum); }
 };
 
+struct HalfStep : FloatStep {
+    using Weight = uint16_t;
+    static __m512 load(const uint16_t * b) {
+        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(b)));
+    }
+};
+
 struct MaddStep : PairStep {
     static Sum multiply_add(Sum sum, __m512i a, __m512i b) { return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)); }
 };
@@ -29,6 +36,12 @@ void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, co
                  int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
     product<FloatStep>(n_rows, n_tiles, k, a, b, ldb, next, ahead,
                        [&](int64_t r, int64_t t, __m512 sum) { put(c + r * ldc + t * output_tile, sum, accumulate); });
+}
+
+void product_f16(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const uint16_t * b, int64_t ldb,
+                 int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
+    product<HalfStep>(n_rows, n_tiles, k, a, b, ldb, next, ahead,
+                      [&](int64_t r, int64_t t, __m512 sum) { put(c + r * ldc + t * output_tile, sum, accumulate); });
 }
 
 void product_i16_madd(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
@@ -44,10 +57,12 @@ void widen_f16(const uint16_t * x, int64_t n, float * out) {
     }
 }
 
-void widen_bf16(const uint16_t * x, int64_t n, float * out) {
-    for (int64_t i = 0; i < n; i += 16) {
-        const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(x + i)));
-        _mm512_storeu_ps(out + i, _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16)));
+void widen_bf16(const uint16_t * x, int64_t n_pairs, float * out) {
+    const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000));
+    for (int64_t i = 0; i < n_pairs; ++i, x += 2 * output_tile, out += 2 * output_tile) {
+        const __m512i pairs = _mm512_loadu_si512(x);
+        _mm512_storeu_ps(out, _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)));
+        _mm512_storeu_ps(out + output_tile, _mm512_castsi512_ps(_mm512_and_si512(pairs, upper)));
     }
 }
 

@@ -20,13 +20,15 @@ inline void fetch(const std::byte * line) {
     _mm_prefetch(reinterpret_cast<const char *>(line), _MM_HINT_T0);
 }
 
-/// Sums over k of a [k][token_tile] times T tiles of b, for R tokens, given to store(token, tile, sum). Step has the
-/// types of a token's and a weight vector's element, zero, load, broadcast and the multiply-add.
-template <typename Step, int R, int T, typename Store, int... I>
+/// Sums over k of a [k][token_tile] times T tiles of b, for R tokens, that begin with start(token, tile) and are given
+/// to store(token, tile, sum). Step has the types of a token's and a weight vector's element, zero, load, broadcast and
+/// the multiply-add.
+template <typename Step, int R, int T, typename Start, typename Store, int... I>
 inline void tile(std::integer_sequence<int, I...>, int64_t k, const typename Step::Token * a,
-                 const typename Step::Weight * b, int64_t ldb, int64_t next, const Ahead & ahead, const Store & store) {
+                 const typename Step::Weight * b, int64_t ldb, int64_t next, const Ahead & ahead, const Start & start,
+                 const Store & store) {
     const std::byte * line = ahead.memory;
-    typename Step::Sum sums[R * T] = {((void)I, Step::zero())...};
+    typename Step::Sum sums[R * T] = {start(I / T, I % T)...};
     for (; k > 0; --k, a += token_tile, b += ldb, line += ahead.step) {
         fetch(line);
         if (T > 1) fetch(line + ahead.next);
@@ -36,12 +38,12 @@ inline void tile(std::integer_sequence<int, I...>, int64_t k, const typename Ste
     (store(I / T, I % T, sums[I]), ...);
 }
 
-template <typename Step, int T, typename Store>
+template <typename Step, int T, typename Start, typename Store>
 inline void rows(int64_t n_rows, int64_t k, const typename Step::Token * a, const typename Step::Weight * b,
-                 int64_t ldb, int64_t next, const Ahead & ahead, const Store & store) {
+                 int64_t ldb, int64_t next, const Ahead & ahead, const Start & start, const Store & store) {
     const auto run = [&](auto r) {
         constexpr int R = decltype(r)::value;
-        tile<Step, R, T>(std::make_integer_sequence<int, R * T>(), k, a, b, ldb, next, ahead, store);
+        tile<Step, R, T>(std::make_integer_sequence<int, R * T>(), k, a, b, ldb, next, ahead, start, store);
     };
     switch (n_rows) {
         case 12: return run(std::integral_constant<int, 12>());
@@ -59,13 +61,22 @@ inline void rows(int64_t n_rows, int64_t k, const typename Step::Token * a, cons
     }
 }
 
-/// store(token, tile, sum) for every one of n_rows by n_tiles.
+/// start(token, tile) and store(token, tile, sum) for every one of n_rows by n_tiles.
+template <typename Step, typename Start, typename Store>
+inline void product(int64_t n_rows, int64_t n_tiles, int64_t k, const typename Step::Token * a,
+                    const typename Step::Weight * b, int64_t ldb, int64_t next, const Ahead & ahead,
+                    const Start & start, const Store & store) {
+    if (n_tiles > 1) return rows<Step, 2>(n_rows, k, a, b, ldb, next, ahead, start, store);
+    rows<Step, 1>(n_rows, k, a, b, ldb, next, ahead, start, store);
+}
+
+/// The same for sums that begin with zero.
 template <typename Step, typename Store>
 inline void product(int64_t n_rows, int64_t n_tiles, int64_t k, const typename Step::Token * a,
                     const typename Step::Weight * b, int64_t ldb, int64_t next, const Ahead & ahead,
                     const Store & store) {
-    if (n_tiles > 1) return rows<Step, 2>(n_rows, k, a, b, ldb, next, ahead, store);
-    rows<Step, 1>(n_rows, k, a, b, ldb, next, ahead, store);
+    const auto start = [](int64_t, int64_t) { return Step::zero(); };
+    product<Step>(n_rows, n_tiles, k, a, b, ldb, next, ahead, start, store);
 }
 
 /// c (+)= value

@@ -64,8 +64,9 @@ struct KernelTable {
     /// Absent as product_i16 is.
     void (*pack_i16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out, float * scales);
 
-    void (*widen_f16)(const uint16_t * x, int64_t n, float * out);   // n is a multiple of 16
-    void (*widen_bf16)(const uint16_t * x, int64_t n, float * out);  // n is a multiple of 16
+    void (*widen_f16)(const uint16_t * x, int64_t n, float * out);  // n is a multiple of 16
+    /// Pairs of inputs [n_pairs][output_tile][2] to [2 n_pairs][output_tile].
+    void (*widen_bf16)(const uint16_t * x, int64_t n_pairs, float * out);
     /// Blocks of a q8_0 tile to 12-bit integers [n_blocks * 16][output_tile][2].
     void (*widen_q8)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
     void (*widen_q4_0)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
@@ -105,12 +106,14 @@ struct KernelTable {
                           int64_t next, const float * output_scales, const float * token_scales, float * c, int64_t ldc,
                           bool accumulate, const Ahead & ahead) = nullptr;
 
+    /// As product_f32 with b in half precision, where that is widened on its way into a register.
+    void (*product_f16)(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const uint16_t * b, int64_t ldb,
+                        int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) = nullptr;
+
     // where bf16 weights are multiplied as they are, by activations rounded to bf16 (as PyTorch does), summed in f32
     /// As pack_i16; n_in may be odd, the last pair then ends with 0.
     void (*pack_bf16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) = nullptr;
-    /// Rows [n][output_tile] to pairs of rows [(n + 1) / 2][output_tile][2]; an odd last row is paired with 0.
-    void (*pair_bf16)(const uint16_t * x, int64_t n, int16_t * out) = nullptr;
-    /// As product_f32 over n_pairs pairs; `next` counts numbers of 16 bits.
+    /// As product_f32 over n_pairs pairs of b [n_pairs][output_tile][2]; `next` counts numbers of 16 bits.
     void (*product_bf16)(int64_t n_rows, int64_t n_tiles, int64_t n_pairs, const int32_t * a, const int16_t * b,
                          int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) = nullptr;
 };

@@ -11,7 +11,8 @@ constexpr int64_t max_input_block = 1024;
 static_assert(token_block % max_token_tile == 0, "whole tiles");
 
 // Few tokens are done before the weights have come from memory: then blocks are small, and products ask for the next.
-constexpr int64_t few_tokens = 48, few_tokens_input_block = 256;
+// Blocks of some kB: what is asked for lies in the first-level cache beside what is multiplied.
+constexpr int64_t few_tokens = 48, few_tokens_input_block = 128, few_tokens_quantised_block = 256;
 constexpr int64_t few_tokens_groups = 4;  // groups of tiles of a job then, since the next group is asked for too
 
 /// What a thread works in: weight tiles widened, and the sums of one job.
@@ -60,15 +61,16 @@ public:
     void run(const float * packed, int64_t n_rows, int64_t first_row, int64_t n, const Before & before,
              const After & after) {
         const int64_t n_in = weight_.n_in(), token_tile = kernels_.token_tile, ld = n_tiles_ * output_tile;
-        const int64_t input_block =
-            n <= few_tokens ? std::min(kernels_.input_block, few_tokens_input_block) : kernels_.input_block;
+        const int64_t few = ggml_is_quantized(weight_.type()) ? few_tokens_quantised_block : few_tokens_input_block;
+        const int64_t input_block = n <= few_tokens ? std::min(kernels_.input_block, few) : kernels_.input_block;
+        const bool in_place = reads_in_place(n);
         const Operand operand = operand_of(kernels_, weight_.type());
         const int64_t row_words = words_of_row(operand, n_in);
         const float * token_scales = packed + n_token_tiles(kernels_, n_rows) * token_tile * row_words;
         for (int64_t k = 0; k < n_in; k += input_block) {
             const int64_t n_k = std::min(input_block, n_in - k);
             const bool last = k + n_k == n_in;
-            const Widened w = widen(k, n_k);
+            const Widened w = in_place ? tiles_in_place(k) : widen(k, n_k);
             const int64_t n_steps = words_of_row(operand, n_k);
             Ahead next = ahead(k, n_k, (n + token_tile - 1) / token_tile, n_steps);
             for (int64_t i = 0; i < n; i += token_tile) {
@@ -80,8 +82,13 @@ public:
                 if (last) before(i, n_tile);
                 switch (operand) {
                     case Operand::f32:
-                        kernels_.product_f32(n_tile, n_tiles_, n_k, tokens, static_cast<const float *>(w.data),
-                                             output_tile, w.next, sums, ld, k > 0, next);
+                        if (in_place && weight_.type() == GGML_TYPE_F16) {
+                            kernels_.product_f16(n_tile, n_tiles_, n_k, tokens, static_cast<const uint16_t *>(w.data),
+                                                 output_tile, w.next, sums, ld, k > 0, next);
+                        } else {
+                            kernels_.product_f32(n_tile, n_tiles_, n_k, tokens, static_cast<const float *>(w.data),
+                                                 output_tile, w.next, sums, ld, k > 0, next);
+                        }
                         break;
                     case Operand::i16:
                     case Operand::bytes: {
@@ -108,25 +115,33 @@ private:
         int64_t next;
     };
 
-    /// Inputs [k, k + n_k) of the tiles; f32 lies ready.
-    Widened widen(int64_t k, int64_t n_k) {
-        if (weight_.type() == GGML_TYPE_F32) {
-            return {reinterpret_cast<const float *>(weight_.tile(tile_)) + k * output_tile,
-                    weight_.n_in() * output_tile};
+    /// Whether products with n tokens read the packed weights themselves. Half precision is worth widening where it
+    /// serves more than one product.
+    bool reads_in_place(int64_t n) const {
+        switch (weight_.type()) {
+            case GGML_TYPE_F32: return true;
+            case GGML_TYPE_F16: return kernels_.product_f16 && n <= kernels_.token_tile;
+            case GGML_TYPE_BF16: return kernels_.product_bf16 != nullptr;
+            default: return false;
         }
+    }
+
+    /// Inputs from k on of the tiles, where they lie.
+    Widened tiles_in_place(int64_t k) const {
+        const size_t size = ggml_type_size(weight_.type());
+        return {weight_.tile(tile_) + static_cast<size_t>(k * output_tile) * size,
+                static_cast<int64_t>(weight_.tile_bytes() / size)};
+    }
+
+    /// Inputs [k, k + n_k) of the tiles.
+    Widened widen(int64_t k, int64_t n_k) {
         const int64_t next = kernels_.input_block * output_tile;
         for (int64_t t = 0; t < n_tiles_; ++t) {
             const std::byte * tile = weight_.tile(tile_ + t);
             const auto * half = reinterpret_cast<const uint16_t *>(tile) + k * output_tile;
             switch (weight_.type()) {
                 case GGML_TYPE_F16: kernels_.widen_f16(half, n_k * output_tile, scratch_.f32 + t * next); break;
-                case GGML_TYPE_BF16:
-                    if (kernels_.product_bf16) {
-                        kernels_.pair_bf16(half, n_k, scratch_.i16 + t * next);
-                    } else {
-                        kernels_.widen_bf16(half, n_k * output_tile, scratch_.f32 + t * next);
-                    }
-                    break;
+                case GGML_TYPE_BF16: kernels_.widen_bf16(half, (n_k + 1) / 2, scratch_.f32 + t * next); break;
                 default: widen_quantised(reinterpret_cast<const uint8_t *>(tile), t, k, n_k, next);
             }
         }

@@ -67,11 +67,14 @@ void widen_f16(const uint16_t * x, int64_t n, float * out) {
     }
 }
 
-void widen_bf16(const uint16_t * x, int64_t n, float * out) {
-    for (int64_t i = 0; i < n; i += 8) {
-        const uint16x8_t half = vld1q_u16(x + i);
-        vst1q_f32(out + i, vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(half), 16)));
-        vst1q_f32(out + i + 4, vreinterpretq_f32_u32(vshll_high_n_u16(half, 16)));
+void widen_bf16(const uint16_t * x, int64_t n_pairs, float * out) {
+    const uint32x4_t upper = vdupq_n_u32(0xffff0000);
+    for (int64_t i = 0; i < n_pairs; ++i, out += 2 * output_tile) {
+        for (int64_t j = 0; j < output_tile; j += 4, x += 8) {
+            const uint32x4_t pairs = vreinterpretq_u32_u16(vld1q_u16(x));
+            vst1q_f32(out + j, vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16)));
+            vst1q_f32(out + output_tile + j, vreinterpretq_f32_u32(vandq_u32(pairs, upper)));
+        }
     }
 }
 

@@ -34,6 +34,7 @@ int64_t bytes_of_block(ggml_type type) {
 
 size_t bytes_of_tile(ggml_type type, int64_t n_in) {
     if (ggml_is_quantized(type)) return static_cast<size_t>(n_in / 32 * bytes_of_block(type));
+    if (type == GGML_TYPE_BF16) n_in = (n_in + 1) / 2 * 2;
     return static_cast<size_t>(n_in * output_tile) * ggml_type_size(type);
 }
 
@@ -41,14 +42,17 @@ int64_t tiles_of(int64_t n_out) {
     return (n_out + output_tile - 1) / output_tile;
 }
 
-/// Sixteen inputs of a row at a time, so that what is read comes in whole cache lines and what is written stays near.
-template <typename T>
+/// To groups of n_group inputs by 16 outputs. Sixteen inputs of a row at a time, so that what is read comes in whole
+/// cache lines and what is written stays near.
+template <int64_t n_group, typename T>
 void pack_plain(const T * rows, int64_t n_in, int64_t n_rows, T * out) {
-    if (n_rows < output_tile) std::fill_n(out, n_in * output_tile, T{});
+    const int64_t n_padded = (n_in + n_group - 1) / n_group * n_group;
+    if (n_rows < output_tile || n_padded > n_in) std::fill_n(out, n_padded * output_tile, T{});
     for (int64_t first = 0; first < n_in; first += 16) {
         const int64_t last = std::min<int64_t>(first + 16, n_in);
         for (int64_t r = 0; r < n_rows; ++r) {
-            for (int64_t i = first; i < last; ++i) out[i * output_tile + r] = rows[r * n_in + i];
+            for (int64_t i = first; i < last; ++i)
+                out[(i / n_group * output_tile + r) * n_group + i % n_group] = rows[r * n_in + i];
         }
     }
 }
@@ -177,9 +181,10 @@ void PackedWeight::pack(const void * rows, int64_t first, int64_t last) {
         } else if (ggml_is_quantized(type_)) {
             pack_low_bits(type_, source, n_in_, n_rows, target, scales + t * output_tile);
         } else if (type_ == GGML_TYPE_F32) {
-            pack_plain(reinterpret_cast<const float *>(source), n_in_, n_rows, reinterpret_cast<float *>(target));
+            pack_plain<1>(reinterpret_cast<const float *>(source), n_in_, n_rows, reinterpret_cast<float *>(target));
         } else {
-            pack_plain(reinterpret_cast<const uint16_t *>(source), n_in_, n_rows, reinterpret_cast<uint16_t *>(target));
+            const auto pack = type_ == GGML_TYPE_BF16 ? pack_plain<2, uint16_t> : pack_plain<1, uint16_t>;
+            pack(reinterpret_cast<const uint16_t *>(source), n_in_, n_rows, reinterpret_cast<uint16_t *>(target));
         }
     }
 }

@@ -9,9 +9,10 @@
 
 namespace altclip {
 
-/// [n_out][n_in], as tiles of 16 outputs (the last padded with zeros): f32, f16 and bf16 as [n_in][16]; quantised ones
-/// in blocks of 32 inputs (see kernels.h) that keep their bits and become 12-bit integers with one scale an output when
-/// they are used. Takes the file's bytes, and half a bit a weight more for q8_0 and the K-quants.
+/// [n_out][n_in], as tiles of 16 outputs (the last padded with zeros): f32 and f16 as [n_in][16]; bf16 as pairs of
+/// inputs [(n_in + 1) / 2][16][2], an odd last one paired with 0; quantised ones in blocks of 32 inputs (see kernels.h)
+/// that keep their bits and become 12-bit integers with one scale an output when they are used. Takes the file's bytes,
+/// and half a bit a weight more for q8_0 and the K-quants.
 class PackedWeight {
 public:
     /// Whether this type has kernels: f32, f16, bf16, q8_0, q6_K, q5_K, q4_K and q4_0.

@@ -38,10 +38,12 @@ void widen_f16(const uint16_t * x, int64_t n, float * out) {
     ggml_fp16_to_fp32_row(x, out, n);
 }
 
-void widen_bf16(const uint16_t * x, int64_t n, float * out) {
-    for (int64_t i = 0; i < n; ++i) {
-        const uint32_t bits = static_cast<uint32_t>(x[i]) << 16;
-        std::memcpy(&out[i], &bits, sizeof(bits));
+void widen_bf16(const uint16_t * x, int64_t n_pairs, float * out) {
+    for (int64_t i = 0; i < 2 * n_pairs; ++i) {
+        for (int64_t j = 0; j < output_tile; ++j) {
+            const uint32_t bits = static_cast<uint32_t>(x[(i / 2 * output_tile + j) * 2 + i % 2]) << 16;
+            std::memcpy(&out[i * output_tile + j], &bits, sizeof(bits));
+        }
     }
 }
 

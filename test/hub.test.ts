@@ -248,6 +248,17 @@ describe('a fault', () => {
     await load();
   });
 
+  it('in one file ends the downloads of the others before the error is out', async () => {
+    hub.fault = ({ path: where }) =>
+      where.endsWith('/tokenizer.json')
+        ? { stallAfter: 10 }
+        : inWeights({ path: where })
+          ? { corrupt: true }
+          : undefined;
+    await expect(load()).rejects.toMatchObject({ code: 'HUB', message: expect.stringMatching(/not what/) });
+    await vi.waitFor(() => expect(hub.answering).toBe(0));
+  });
+
   it('that is too little content is a cut connection', async () => {
     once(inWeights, { length: 0 });
     await load();

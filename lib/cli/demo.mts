@@ -36,9 +36,9 @@ function row(picture: Picture, scores: Classification[], milliseconds: number) {
     `${picture.emoji} ${name}`,
     `${right ? paint('green', '✓') : paint('red', '✗')} ${paint('bold', truncate(best.label, 18))}`,
     wide ? (languages.of(language) ?? language) : language,
-    `${paint(right ? 'green' : 'red', bar(best.score, wide ? 16 : 10))} ${percent(best.score).padStart(7)}`,
-    paint('dim', truncate(second.label, wide ? 20 : 15)),
-    milliseconds < 1000 ? `${milliseconds.toFixed(0)} ms` : `${(milliseconds / 1000).toFixed(1)} s`,
+    `${paint(right ? 'green' : 'red', bar(best.score, wide ? 15 : 8))} ${percent(best.score).padStart(7)}`,
+    paint('dim', truncate(second.label, wide ? 20 : 13)),
+    (milliseconds < 1000 ? `${milliseconds.toFixed(0)} ms` : `${(milliseconds / 1000).toFixed(1)} s`).padStart(6),
   ];
   return { cells, right };
 }

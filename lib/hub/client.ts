@@ -45,6 +45,11 @@ export class HubRepository {
     return new HubRepository(id, hubEndpoint(), await hubToken(), signal);
   }
 
+  /** The same for requests that `signal` ends. */
+  until(signal: AbortSignal): HubRepository {
+    return new HubRepository(this.id, this.endpoint, this.token, signal);
+  }
+
   /** The commit that a branch, tag or commit is. @throws HUB, ABORTED. */
   async revision(revision: string): Promise<HubRevision> {
     const info = await this.ask(() =>

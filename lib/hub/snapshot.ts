@@ -88,11 +88,19 @@ async function download(
   for (;;) {
     const missing = await lacking(cached, commit, names, wanted);
     if (missing.length === 0) return;
-    await forEachLimited(missing, maxConnections, wanted.signal, async (name, _, stop) => {
-      const file = listing.get(name);
-      if (!file) throw new AltCLIPError('HUB', `${repository.id}: has no file ${name} at ${commit}, but names it`);
-      await downloadFileInto(repository, cached, commit, file, { ...wanted, signal: stop });
-    });
+    const begun: Promise<void>[] = [];
+    try {
+      await forEachLimited(missing, maxConnections, wanted.signal, (name, _, stop) => {
+        const file = listing.get(name);
+        if (!file) throw new AltCLIPError('HUB', `${repository.id}: has no file ${name} at ${commit}, but names it`);
+        const downloaded = downloadFileInto(repository.until(stop), cached, commit, file, { ...wanted, signal: stop });
+        begun.push(downloaded);
+        return downloaded;
+      });
+    } finally {
+      // the caller's lock has to last until nobody writes any more
+      await Promise.allSettled(begun);
+    }
   }
 }
 

@@ -34,6 +34,8 @@ export class HubServer {
   /** METHOD PATH of every request, with the first byte asked for. */
   readonly requests: { method: string; path: string; range: number; token: string | undefined }[] = [];
   fault: Fault = () => undefined;
+  /** Answers that are under way. */
+  answering = 0;
   /** Who may read. */
   token: string | undefined;
   private readonly files = new Map<string, Stored>();
@@ -95,6 +97,8 @@ export class HubServer {
     const range = Number(asked?.[1] ?? 0);
     const token = request.headers.authorization?.replace('Bearer ', '');
     this.requests.push({ method, path: url.pathname, range, token });
+    this.answering++;
+    response.on('close', () => this.answering--);
     const misdeed = this.fault({ method, path: url.pathname, range });
     if (misdeed && 'silent' in misdeed) return;
     if (misdeed && 'status' in misdeed) {

@@ -1,4 +1,4 @@
-// What the tests of files and conversion share: a folder that goes with the test, and files made byte by byte.
+// What the tests of files and conversion share: files made byte by byte.
 #pragma once
 
 #include <cstdint>
@@ -11,33 +11,11 @@
 #include <vector>
 
 #include "convert/weight_source.h"
+#include "temporary_folder.h"
 
 namespace support {
 
 namespace fs = std::filesystem;
-
-class TemporaryFolder {
-public:
-    TemporaryFolder() {
-        std::random_device random;
-        do {
-            path_ = fs::temp_directory_path() / ("altclip-test-" + std::to_string(random()));
-        } while (!fs::create_directory(path_));
-    }
-    ~TemporaryFolder() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    TemporaryFolder(const TemporaryFolder &) = delete;
-    TemporaryFolder & operator=(const TemporaryFolder &) = delete;
-
-    std::string path() const { return path_.u8string(); }
-    std::string file(const std::string & name) const { return (path_ / fs::u8path(name)).u8string(); }
-    size_t n_files() const { return static_cast<size_t>(std::distance(fs::directory_iterator(path_), {})); }
-
-private:
-    fs::path path_;
-};
 
 /// Every element of a tensor, as f32.
 inline std::vector<float> read_all(const altclip::WeightSource & source, size_t tensor) {

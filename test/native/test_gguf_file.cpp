@@ -1,21 +1,19 @@
 // Damaged, foreign and lying GGUF files: each is an error that says what is wrong, whatever byte is bad.
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <random>
 
 #include "check.h"
 #include "model/gguf_file.h"
 #include "model/model.h"
+#include "temporary_folder.h"
 
 using namespace altclip;
 
 namespace {
 
-std::string temporary(const std::string & name) {
-    return (std::filesystem::temp_directory_path() / name).string();
-}
+const support::TemporaryFolder folder;
 
 /// The bytes of a GGUF file, part by part.
 struct Bytes {
@@ -45,7 +43,7 @@ struct Bytes {
         return *this;
     }
     GgufFile open() const {
-        const std::string path = temporary("altclip_test_gguf_file.gguf");
+        const std::string path = folder.file("model.gguf");
         std::ofstream(path, std::ios::binary) << text;
         return GgufFile(path);
     }
@@ -115,7 +113,7 @@ TEST("every truncation of a sound file is an error") {
     for (size_t n = 0; n < whole.text.size(); ++n) {
         Bytes part;
         part.text = whole.text.substr(0, n);
-        CHECK_ERROR(model_format, "altclip_test_gguf_file.gguf", part.open());
+        CHECK_ERROR(model_format, "model.gguf", part.open());
     }
 }
 
@@ -135,8 +133,8 @@ TEST("mutated bytes never do harm") {
 }
 
 TEST("a model file without what a model needs") {
-    const std::string path = temporary("altclip_test_gguf_file.gguf");
+    const std::string path = folder.file("model.gguf");
     sample().open();
     CHECK_ERROR(model_format, "'altclip.projection_dim' is missing", load_model(path, {}));
-    CHECK_ERROR(io, "nowhere.gguf", load_model(temporary("altclip_nowhere.gguf"), {}));
+    CHECK_ERROR(io, "nowhere.gguf", load_model(folder.file("nowhere.gguf"), {}));
 }

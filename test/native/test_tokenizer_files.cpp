@@ -1,7 +1,6 @@
 // Tokenizer files that are damaged, foreign or made to hurt: a clear error each, or a tokenizer that works.
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -9,6 +8,7 @@
 #include <set>
 
 #include "check.h"
+#include "temporary_folder.h"
 #include "text/charsmap.h"
 #include "text/free_places.h"
 #include "text/tokenizer.h"
@@ -16,7 +16,6 @@
 
 using namespace altclip;
 using nlohmann::json;
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -30,19 +29,15 @@ std::string contents(const std::string & path) {
 /// A file in a folder of its own that goes with the object.
 class TemporaryFile {
 public:
-    explicit TemporaryFile(const std::string & bytes) {
-        folder_ = fs::temp_directory_path() / ("altclip-test-" + std::to_string(std::random_device{}()));
-        fs::create_directory(folder_);
-        write("tokenizer", bytes);
-    }
-    ~TemporaryFile() { fs::remove_all(folder_); }
+    explicit TemporaryFile(const std::string & bytes) { write("tokenizer", bytes); }
     void write(const std::string & name, const std::string & bytes) const {
-        std::ofstream(folder_ / name, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+        std::ofstream(folder_.file(name), std::ios::binary)
+            .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     }
-    std::string path() const { return (folder_ / "tokenizer").string(); }
+    std::string path() const { return folder_.file("tokenizer"); }
 
 private:
-    fs::path folder_;
+    support::TemporaryFolder folder_;
 };
 
 void load(const std::string & bytes) {

@@ -2,13 +2,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <future>
 
 #include "check.h"
 #include "convert/convert.h"
 #include "golden.h"
 #include "runtime/engine.h"
+#include "temporary_folder.h"
 
 using namespace altclip;
 
@@ -29,10 +29,12 @@ double tolerance(double scale) {
     return on_cpu() ? 5e-5 + 2e-5 * scale : 1e-3 * scale;
 }
 
+const support::TemporaryFolder folder;
+
 Model load_f32(const std::string & name, bool text = true, bool vision = true) {
     ConvertOptions convert;
     convert.source = fixtures + "/models/" + name;
-    convert.output = (std::filesystem::temp_directory_path() / ("altclip_test_towers_" + name + ".gguf")).string();
+    convert.output = folder.file(name + ".gguf");
     convert.dtype = "f32";
     convert_model(convert);
     LoadOptions load;

@@ -1,5 +1,4 @@
 import { invalid } from '../errors';
-import type { NativeTokenizer } from '../native';
 import type { ResolvedOptions } from './options';
 
 /** Tokens of one text, without any around it: those from `begin` to `end` of a call's; offsets are two a token. */
@@ -10,45 +9,44 @@ export interface Tokens {
   offsets: Uint32Array | undefined;
 }
 
-/** One row of a call's result before it becomes tensors. */
+/** What stands in one row of a call's result; output.ts writes it. */
 export interface Row {
-  ids: number[];
-  /** 0 at padding; empty unless asked for. */
-  attentionMask: number[];
-  /** 1 at tokens that were added: <s>, </s>, padding; empty unless asked for. */
-  specialTokensMask: number[];
-  /** Two a token; empty unless asked for. */
-  offsets: number[];
   /** Which text of the call it comes from. */
   sample: number;
+  text: Tokens;
+  pair: Tokens | undefined;
+  /** In tokens: those of text and pair and the special ones around them. */
+  length: number;
+  /** In tokens. */
+  padLeft: number;
+  padRight: number;
 }
 
 /**
- * Cuts what is too long, puts the special tokens around and pads, as the tokenizers library does.
+ * Cuts what is too long and pads, as the tokenizers library does.
  * @throws INVALID_ARGUMENT where the truncation that was asked for cannot make a row short enough.
  */
-export function buildRows(
-  texts: Tokens[],
-  pairs: Tokens[] | undefined,
-  options: ResolvedOptions,
-  special: NativeTokenizer['specialTokens'],
-): Row[] {
+export function planRows(texts: Tokens[], pairs: Tokens[] | undefined, options: ResolvedOptions): Row[] {
   const rows: Row[] = [];
-  texts.forEach((text, sample) => {
-    const pair = pairs?.[sample];
-    for (const [first, second] of truncate(text, pair, options)) {
-      rows.push(assemble(first, second, sample, options, special));
+  texts.forEach((whole, sample) => {
+    for (const [text, pair] of truncate(whole, pairs?.[sample], options)) {
+      const length = sizeOf(text) + (pair ? sizeOf(pair) : 0) + addedTokens(pair, options);
+      rows.push({ sample, text, pair, length, padLeft: 0, padRight: 0 });
     }
   });
-  pad(rows, options, special.pad);
+  pad(rows, options);
   return rows;
+}
+
+/** `<s> text </s>`, or `<s> text </s></s> pair </s>`. */
+function addedTokens(pair: Tokens | undefined, options: ResolvedOptions): number {
+  return options.addSpecialTokens ? (pair ? 4 : 2) : 0;
 }
 
 type TextAndPair = [Tokens, Tokens | undefined];
 
 function truncate(text: Tokens, pair: Tokens | undefined, options: ResolvedOptions): TextAndPair[] {
-  const added = options.addSpecialTokens ? (pair ? 4 : 2) : 0;
-  const room = options.maxLength - added;
+  const room = options.maxLength - addedTokens(pair, options);
   const total = sizeOf(text) + (pair ? sizeOf(pair) : 0);
   // a limit below the special tokens alone cuts nothing in transformers
   if (options.truncation === 'none' || room < 0 || total <= room) return [[text, pair]];
@@ -150,57 +148,15 @@ function sizeOf({ begin, end }: Tokens): number {
   return end - begin;
 }
 
-function assemble(
-  text: Tokens,
-  pair: Tokens | undefined,
-  sample: number,
-  options: ResolvedOptions,
-  special: NativeTokenizer['specialTokens'],
-): Row {
-  const row: Row = { ids: [], attentionMask: [], specialTokensMask: [], offsets: [], sample };
-  const add = (id: number): void => {
-    if (!options.addSpecialTokens) return;
-    row.ids.push(id);
-    if (options.specialTokensMask) row.specialTokensMask.push(1);
-    if (options.offsets) row.offsets.push(0, 0);
-  };
-  // loops: spreading a long text into push would run out of stack
-  const addTokens = ({ ids, offsets, begin, end }: Tokens): void => {
-    for (let i = begin; i < end; ++i) row.ids.push(ids[i] as number);
-    if (options.specialTokensMask) for (let i = begin; i < end; ++i) row.specialTokensMask.push(0);
-    if (offsets) for (let i = 2 * begin; i < 2 * end; ++i) row.offsets.push(offsets[i] as number);
-  };
-  add(special.cls);
-  addTokens(text);
-  add(special.sep);
-  if (pair) {
-    add(special.sep);
-    addTokens(pair);
-    add(special.sep);
-  }
-  if (options.attentionMask) row.attentionMask = new Array<number>(row.ids.length).fill(1);
-  return row;
-}
-
 /** Tokens of the longest row that is a text's first: the tokenizers library does not ask those of its overflow. */
 function longestFirst(rows: Row[]): number {
-  return rows.reduce((n, row, i) => (row.sample === rows[i - 1]?.sample ? n : Math.max(n, row.ids.length)), 0);
+  return rows.reduce((n, row, i) => (row.sample === rows[i - 1]?.sample ? n : Math.max(n, row.length)), 0);
 }
 
-function pad(rows: Row[], options: ResolvedOptions, padId: number): void {
+function pad(rows: Row[], options: ResolvedOptions): void {
   if (options.padding === 'none') return;
   const target = options.padding === 'max_length' ? options.maxLength : longestFirst(rows);
   const length = Math.ceil(target / options.multiple) * options.multiple;
-  const extend = (list: number[], value: number, n: number): number[] => {
-    const filler = new Array<number>(n).fill(value);
-    return options.paddingSide === 'left' ? filler.concat(list) : list.concat(filler);
-  };
-  for (const row of rows) {
-    const n = length - row.ids.length;
-    if (n <= 0) continue;
-    row.ids = extend(row.ids, padId, n);
-    if (options.attentionMask) row.attentionMask = extend(row.attentionMask, 0, n);
-    if (options.specialTokensMask) row.specialTokensMask = extend(row.specialTokensMask, 1, n);
-    if (options.offsets) row.offsets = extend(row.offsets, 0, 2 * n);
-  }
+  const side = options.paddingSide === 'left' ? 'padLeft' : 'padRight';
+  for (const row of rows) row[side] = Math.max(length - row.length, 0);
 }

@@ -8,7 +8,7 @@ import type { PretrainedOptions } from '../pretrained_options';
 import { kindOf, Tensor } from '../tensor';
 import { type ResolvedOptions, resolveOptions, type TokenizerOptions } from './options';
 import { type BatchEncoding, type BatchEncodingLists, toLists, toTensors } from './output';
-import { buildRows, type Tokens } from './rows';
+import { planRows, type Tokens } from './rows';
 
 export type { PaddingStrategy, TokenizerOptions, TruncationStrategy } from './options';
 export type { BatchEncoding, BatchEncodingLists } from './output';
@@ -150,8 +150,10 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
         invalid(`text_pair: got ${pairs.length} texts, expected one for each of ${texts.length} in text, alike nested`);
       }
     }
-    const rows = buildRows(texts, pairs, resolved, this.native.specialTokens);
-    return resolved.tensor ? toTensors(rows, resolved) : toLists(rows, resolved, single && !resolved.overflow);
+    const rows = planRows(texts, pairs, resolved);
+    const special = this.native.specialTokens;
+    if (resolved.tensor) return toTensors(rows, resolved, special);
+    return toLists(rows, resolved, special, single && !resolved.overflow);
   }
 
   /** Ids of one text, <s> and </s> included unless asked otherwise. @throws INVALID_ARGUMENT as a call. */

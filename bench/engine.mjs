@@ -85,6 +85,15 @@ const times = async (n, run) => {
   return all;
 };
 
+/** Bytes of the process that are in memory, without what JavaScript has done with. */
+const resident = async () => {
+  for (let i = 0; i < 3; ++i) {
+    globalThis.gc();
+    await sleep(10);
+  }
+  return process.memoryUsage.rss();
+};
+
 /** Each gives figures: `{ what, value, unit, bar }`, at most `bar`, or at least where `atLeast`. */
 const sections = {
   async overhead({ threads }) {
@@ -183,39 +192,35 @@ const sections = {
   },
 
   async memory({ file, threads }) {
-    const before = process.memoryUsage.rss();
+    const before = await resident();
     const model = await AltCLIPModel.from_pretrained(file, { num_threads: threads });
-    const loaded = process.memoryUsage.rss();
     const peak = 1024 * process.resourceUsage().maxRSS;
+    const loaded = await resident();
     await model.get_image_features(noise(8, 224));
-    const worked = process.memoryUsage.rss();
+    const worked = await resident();
     await model.get_text_features(manyTokens());
-    const read = process.memoryUsage.rss();
+    const read = await resident();
     const size = statSync(file).size;
     const row = (what, bytes, bar) => ({ what, value: bytes / 1e6, unit: 'MB', bar });
     return [
       row('resident after loading, beyond the file', loaded - before - size, 120),
       row('the most while loading, beyond the file', peak - before - size, 120),
-      row('resident after a full batch, beyond that (work buffer, inputs)', worked - loaded),
-      row('resident after 4,200 different tokens, beyond the file', read - before - size),
+      row('the work buffer: resident after a full batch, beyond that', worked - loaded),
+      row('in use (4,200 different tokens), beyond file and buffer', read - before - size - (worked - loaded), 120),
     ];
   },
 
   async leak() {
     const model = await tiny(1);
-    const resident = async (calls) => {
+    const residentAfter = async (calls) => {
       for (let i = 0; i < calls; ++i) await model.get_text_features(text(4, i));
-      for (let i = 0; i < 3; ++i) {
-        globalThis.gc();
-        await sleep(10);
-      }
-      return process.memoryUsage.rss() / 1e6;
+      return (await resident()) / 1e6;
     };
-    const start = await resident(3000);
+    const start = await residentAfter(3000);
     return [
       {
         what: 'growth of resident memory in 10,000 calls',
-        value: (await resident(10_000)) - start,
+        value: (await residentAfter(10_000)) - start,
         unit: 'MB',
         bar: 5,
       },
@@ -248,7 +253,7 @@ const script = fileURLToPath(import.meta.url);
 /** Runs a section in a process of its own. */
 function measured(name, settings) {
   // V8's young generation and glibc's thresholds held small: what grows then is what is kept
-  const options = name === 'leak' ? { execArgv: ['--expose-gc', '--max-semi-space-size=1'] } : {};
+  const options = ['leak', 'memory'].includes(name) ? { execArgv: ['--expose-gc', '--max-semi-space-size=1'] } : {};
   return new Promise((resolve, reject) => {
     const child = fork(script, ['--section', name, JSON.stringify(settings)], options);
     child.once('message', resolve);

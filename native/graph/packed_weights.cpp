@@ -90,6 +90,8 @@ PackedWeights::PackedWeights(const Model & model, int n_threads, const AbortFlag
     for (std::thread & helper : helpers) helper.join();
     if (no_memory) throw std::bad_alloc();
     abort.throw_if_aborted();
+    // parts share pages, and what was given back may have come again with the part beside it
+    model.file->forget(model.file->data(), model.file->data() + model.file->size());
 }
 
 const PackedWeight * PackedWeights::find(const ggml_tensor * weight) const {

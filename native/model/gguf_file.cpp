@@ -175,14 +175,17 @@ void GgufFile::read_tensors(Reader & reader, uint64_t n_tensors) {
     }
 
     const uint64_t begin = (reader.position() + alignment - 1) / alignment * alignment;
+    const uint64_t room = file_.size() > begin ? file_.size() - begin : 0;
+    uint64_t n_claimed = 0;  // by tensors that overlap a small file could make us hold any number of copies
     for (size_t i = 0; i < tensors_.size(); ++i) {
         GgufTensor & tensor = tensors_[i];
-        const uint64_t room = file_.size() > begin ? file_.size() - begin : 0;
         if (offsets[i] % alignment != 0 || offsets[i] > room || tensor.n_bytes > room - offsets[i]) {
             fail(ErrorCode::model_format, path_, ": tensor '", tensor.name, "' (", tensor.n_bytes, " bytes at offset ",
                  offsets[i], ") lies beyond the end of the file (", file_.size(),
                  " bytes) or unaligned; is the file truncated?");
         }
+        n_claimed += tensor.n_bytes;
+        if (n_claimed > room) fail(ErrorCode::model_format, path_, ": tensor '", tensor.name, "' overlaps another one");
         tensor.data = file_.data() + begin + offsets[i];
         if (!by_name_.emplace(tensor.name, i).second)
             fail(ErrorCode::model_format, path_, ": tensor '", tensor.name, "' twice");

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <initializer_list>
+#include <utility>
 
 #include "error.h"
 #include "ggml-cpu.h"
@@ -22,8 +24,8 @@ std::string shape_text(const int64_t * ne, size_t n) {
     return text + "]";
 }
 
-/// Finds the file's tensors by name, holds type and shape against what the hyper-parameters say, and makes ggml tensors
-/// that point into the mapping.
+/// Finds the file's tensors by name, holds type and shape against what the hyper-parameters say, and makes ggml tensors:
+/// weights point into the mapping, all others get their values from copy_values().
 class WeightReader {
 public:
     WeightReader(const GgufFile & file, const LoadOptions & options, Model & model)
@@ -31,6 +33,15 @@ public:
 
     ggml_tensor * weight(const std::string & name, Shape shape) { return tensor(tensors::weight(name), shape, true); }
     ggml_tensor * f32(const std::string & name, Shape shape) { return tensor(name, shape, false); }
+
+    /// Norms, biases, positions: each call reads them all, and they lie between the weights, so that left in the
+    /// mapping they would keep the pages around them in memory, up to 2 MB at a time.
+    void copy_values() {
+        model_.values.reset(
+            ggml_backend_alloc_ctx_tensors_from_buft(model_.context.get(), ggml_backend_cpu_buffer_type()));
+        if (!model_.values) fail(ErrorCode::out_of_memory, file_.path(), ": no memory for norms and biases");
+        for (const auto & [tensor, found] : copied_) std::memcpy(tensor->data, found->data, found->n_bytes);
+    }
 
     Linear linear(const std::string & name, int64_t n_in, int64_t n_out, bool with_bias = true) {
         return {weight(name, {n_in, n_out}), with_bias ? f32(tensors::bias(name), {n_out}) : nullptr};
@@ -80,7 +91,11 @@ private:
         ggml_tensor * made =
             ggml_new_tensor(model_.context.get(), found->type, static_cast<int>(shape.size()), ne.data());
         ggml_set_name(made, name.c_str());
-        ggml_backend_tensor_alloc(model_.buffer.get(), made, const_cast<uint8_t *>(found->data));
+        if (is_weight) {
+            ggml_backend_tensor_alloc(model_.buffer.get(), made, const_cast<uint8_t *>(found->data));
+        } else {
+            copied_.emplace_back(made, found);
+        }
         model_.n_bytes += found->n_bytes;
         if (options_.on_progress) options_.on_progress(static_cast<float>(++n_done_) / static_cast<float>(n_total_));
         return made;
@@ -91,6 +106,7 @@ private:
     Model & model_;
     size_t n_total_;
     size_t n_done_ = 0;
+    std::vector<std::pair<ggml_tensor *, const GgufTensor *>> copied_;
 };
 
 TextWeights read_text(WeightReader & reader, const TextHparams & p, int64_t projection_dim) {
@@ -149,10 +165,11 @@ Model load_model(const std::string & path, const LoadOptions & options) {
 
     WeightReader reader(file, options, model);
     ggml_tensor * logit_scale = reader.f32(tensors::logit_scale, {1});
-    model.logit_scale = *static_cast<const float *>(logit_scale->data);
-    if (!std::isfinite(model.logit_scale)) fail(ErrorCode::model_format, path, ": logit_scale is ", model.logit_scale);
     if (model.hparams.text) model.text = read_text(reader, *model.hparams.text, model.hparams.projection_dim);
     if (model.hparams.vision) model.vision = read_vision(reader, *model.hparams.vision, model.hparams.projection_dim);
+    reader.copy_values();
+    model.logit_scale = *static_cast<const float *>(logit_scale->data);
+    if (!std::isfinite(model.logit_scale)) fail(ErrorCode::model_format, path, ": logit_scale is ", model.logit_scale);
     if (options.on_progress) options.on_progress(1.0f);
     return model;
 }

@@ -1,4 +1,5 @@
-// A loaded model: its hyper-parameters and its weights, which lie in the mapped GGUF file.
+// A loaded model: its hyper-parameters and its weights, which lie in the mapped GGUF file; norms, biases and positions
+// are copied.
 #pragma once
 
 #include <functional>
@@ -73,7 +74,8 @@ struct Model {
 
     std::shared_ptr<const GgufFile> file;
     ggml_context_ptr context;
-    ggml_backend_buffer_ptr buffer;
+    ggml_backend_buffer_ptr buffer;  // the mapping
+    ggml_backend_buffer_ptr values;  // what is copied of it
 };
 
 /// general.file_type as one of file_types(); "unknown" for a number of no known type.

@@ -105,6 +105,7 @@ TEST("foreign and lying headers") {
     lies(Bytes().header(1, 0).tensor("t", {4}, 4, 0).data(64), "unknown type 4");
     lies(Bytes().header(1, 0).tensor("t", {33}, 8, 0).data(64), "not a multiple of 32");
     lies(Bytes().header(2, 0).tensor("t", {4}, 0, 0).tensor("t", {4}, 0, 0).data(64), "'t' twice");
+    lies(Bytes().header(2, 0).tensor("t", {4}, 0, 0).tensor("u", {8}, 0, 0).data(32), "'u' overlaps another one");
     lies(Bytes().header(1, 0).tensor(std::string(64, 'n'), {4}, 0, 0).data(64), "64 bytes");
 }
 

@@ -15,6 +15,7 @@ export interface NativeAbortFlag {
 
 /** Hyper-parameters as the GGUF file states them. */
 export interface NativeHparams {
+  /** 0 where a tower was saved without its projection. */
   projectionDim: number;
   logitScaleInitValue: number;
   text?: {

@@ -8,6 +8,7 @@ import { AltCLIPError, type AltCLIPErrorCode, fromNative } from '../lib/errors';
 import { type NativeConvertReport, type NativeDType, type NativeModelFile, native } from '../lib/native';
 import { demoImages, fixture, readJson, temporaryFolder } from './helpers/fixtures';
 import { type GgufTensor, readGguf } from './helpers/gguf';
+import { readCheckpoint, type StoredTensor, writeCheckpoint } from './helpers/safetensors';
 
 const folder = temporaryFolder();
 const models = ['tiny', 'tiny-legacy-bin', 'tiny-sharded', 'tiny-f16', 'tiny-bf16', 'tiny-gelu-h80', 'tiny-e2e'];
@@ -30,29 +31,6 @@ async function errorOf(call: Promise<unknown>): Promise<AltCLIPError> {
   );
   expect(error).toBeInstanceOf(AltCLIPError);
   return error as AltCLIPError;
-}
-
-interface SourceTensor {
-  dtype: string;
-  shape: number[];
-  bytes: Buffer;
-}
-
-function readCheckpoint(name: string): Map<string, SourceTensor> {
-  const all = new Map<string, SourceTensor>();
-  for (const file of readdirSync(fixture('models', name))) {
-    if (!file.endsWith('.safetensors')) continue;
-    const bytes = readFileSync(fixture('models', name, file));
-    const begin = 8 + Number(bytes.readBigUInt64LE(0));
-    const header = JSON.parse(bytes.toString('utf8', 8, begin)) as Record<
-      string,
-      { dtype: string; shape: number[]; data_offsets: [number, number] }
-    >;
-    for (const [key, { dtype, shape, data_offsets: at }] of Object.entries(header)) {
-      if (key !== '__metadata__') all.set(key, { dtype, shape, bytes: bytes.subarray(begin + at[0], begin + at[1]) });
-    }
-  }
-  return all;
 }
 
 /** A few tensors of every kind by both names; the vision blocks are `layers` in tiny-sharded alone. */
@@ -106,7 +84,7 @@ function numberToHalf(value: number): number {
   return magnitude === 0 ? 0 : (value < 0 ? 0x8000 : 0) + (exponent + 14) * 1024 + rounded;
 }
 
-function widen({ dtype, bytes }: SourceTensor): Float32Array {
+function widen({ dtype, bytes }: StoredTensor): Float32Array {
   if (dtype === 'F32') return Float32Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(4 * i));
   const bits = Uint32Array.from({ length: bytes.length / 2 }, (_, i) => bytes.readUInt16LE(2 * i));
   if (dtype === 'F16') return Float32Array.from(bits, halfToNumber);
@@ -142,10 +120,10 @@ describe('values', () => {
   );
   it.each(cases)('of %s as %s are those of the checkpoint', async (model, dtype) => {
     const { tensors } = await convert(fixture('models', model), dtype);
-    const source = readCheckpoint(model);
+    const source = readCheckpoint(fixture('models', model));
     for (const [name, pattern] of pairs) {
       const key = [...source.keys()].find((one) => pattern.test(one)) ?? '';
-      const from = source.get(key) as SourceTensor;
+      const from = source.get(key) as StoredTensor;
       const to = tensors.get(name) as GgufTensor;
       expect(to.bytes.equals(encode(widen(from), to.type)), `${key} as ${name} (${to.type})`).toBe(true);
     }
@@ -248,23 +226,11 @@ describe('a converted file', () => {
   });
 
   it('of one tower needs no weights of the other', async () => {
-    const whole = readCheckpoint('tiny-e2e');
+    const whole = readCheckpoint(fixture('models', 'tiny-e2e'));
     const folderWith = (name: string, keep: (tensor: string) => boolean): string => {
       const target = path.join(folder, name);
       cpSync(fixture('models', 'tiny-e2e'), target, { recursive: true });
-      const kept = [...whole].filter(([tensor]) => keep(tensor));
-      let at = 0;
-      const header = kept.map(([tensor, { dtype, shape, bytes }]) => {
-        at += bytes.length;
-        return [tensor, { dtype, shape, data_offsets: [at - bytes.length, at] }];
-      });
-      const json = Buffer.from(JSON.stringify(Object.fromEntries(header)));
-      const length = Buffer.alloc(8);
-      length.writeBigUInt64LE(BigInt(json.length));
-      writeFileSync(
-        path.join(target, 'model.safetensors'),
-        Buffer.concat([length, json, ...kept.map(([, { bytes }]) => bytes)]),
-      );
+      writeCheckpoint(target, new Map([...whole].filter(([tensor]) => keep(tensor))));
       return target;
     };
     const ofVision = /^(?:vision_model\.|visual_projection)/;

@@ -22,7 +22,7 @@ import { fixture, temporaryFolder } from './helpers/fixtures';
 import { HubServer } from './helpers/hub_server';
 
 // thirty seconds of a user's patience
-vi.mock('../lib/hub/patience', async (original) => ({ ...(await original<object>()), stallMs: 300, firstWaitMs: 20 }));
+vi.mock('../lib/hub/patience', async (original) => ({ ...(await original<object>()), stallMs: 1000, firstWaitMs: 20 }));
 
 const id = 'Some/Model';
 const e2e = fixture('models', 'tiny-e2e');
@@ -208,7 +208,7 @@ describe('a server that falls silent', () => {
     hub.fault = () => ({ silent: true });
     await expect(load(id)).rejects.toMatchObject({
       code: 'HUB',
-      message: expect.stringMatching(/the hub cannot be reached at http:.*: no answer for 0.3 s/),
+      message: expect.stringMatching(/the hub cannot be reached at http:.*: no answer for 1 s/),
     });
     expect(hub.requests).toHaveLength(5);
     hub.fault = () => undefined;

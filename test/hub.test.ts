@@ -212,12 +212,22 @@ describe('a fault', () => {
   });
 
   it.each([
-    ['429 with Retry-After', { status: 429, headers: { 'Retry-After': '1' } }],
     ['500', { status: 500 }],
     ['503', { status: 503 }],
   ])('%s is tried again', async (_, misdeed) => {
     once(() => true, misdeed);
     await load();
+  });
+
+  it.each([
+    ['seconds', () => '2'],
+    ['a date', () => new Date(Date.now() + 3000).toUTCString()], // which has no fractions of a second
+  ])('429 is tried again when Retry-After, in %s, has passed, not sooner', async (_, after) => {
+    once(() => true, { status: 429, headers: { 'Retry-After': after() } });
+    await load();
+    const [first, second] = hub.requests as [(typeof hub.requests)[0], (typeof hub.requests)[0]];
+    expect(second.path).toBe(first.path);
+    expect(second.time - first.time).toBeGreaterThanOrEqual(2000 / 20 - 2); // timers are a millisecond or so early
   });
 
   it.each([

@@ -69,7 +69,7 @@ export const command: Command = {
     const { projectionDim, logitScaleInitValue } = model.hparams;
     console.log(`${paint('bold', model.name)}  ${model.dtype}, ${size(model.bytes)}
 ${file}
-projection ${projectionDim}, initial logit scale ${Number(logitScaleInitValue.toPrecision(6))}, ${model.hasTokenizer ? 'with' : 'no'} tokenizer, ${model.preprocessor ? 'with' : 'no'} preprocessor
+${projectionDim > 0 ? `projection ${projectionDim}` : 'no projection'}, initial logit scale ${Number(logitScaleInitValue.toPrecision(6))}, ${model.hasTokenizer ? 'with' : 'no'} tokenizer, ${model.preprocessor ? 'with' : 'no'} preprocessor
 
 ${hyperParameters(model)}
 

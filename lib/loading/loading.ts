@@ -122,7 +122,8 @@ export async function loadPreprocessorConfig(
 }
 
 /**
- * config.json of a folder, or a GGUF file's hyper-parameters under the names of config.json.
+ * config.json of a folder, or a GGUF file's hyper-parameters under the names of config.json. Where a tower was saved by
+ * itself (AltCLIPTextModel.save_pretrained in Python), its configuration as that part of the whole.
  * @throws as {@link resolveSource}; IO or MODEL_FORMAT where there is none or it is no JSON object.
  */
 export async function loadConfig(
@@ -130,7 +131,13 @@ export async function loadConfig(
   options: PretrainedOptions = {},
 ): Promise<Record<string, unknown>> {
   const part = await partOf(id_or_path, 'config', [configFile], options);
-  if (part.kind === 'folder') return readJson(part.path);
+  if (part.kind === 'folder') {
+    const config = await readJson(part.path);
+    const tower = { altclip_text_model: 'text_config', altclip_vision_model: 'vision_config' }[
+      String(config.model_type)
+    ];
+    return tower ? { [tower]: config } : config;
+  }
   return configOf((await fromNative(native.readModelFile(part.path))).hparams);
 }
 
@@ -155,11 +162,12 @@ async function partOf(
 }
 
 function configOf(hparams: NativeHparams): Record<string, unknown> {
+  const projection = hparams.projectionDim > 0 ? { projection_dim: hparams.projectionDim } : {};
   return {
-    projection_dim: hparams.projectionDim,
+    ...projection,
     logit_scale_init_value: hparams.logitScaleInitValue,
     text_config: snakeCase(hparams.text),
-    vision_config: { ...snakeCase(hparams.vision), projection_dim: hparams.projectionDim },
+    vision_config: { ...snakeCase(hparams.vision), ...projection },
   };
 }
 

@@ -43,7 +43,10 @@ export class AltCLIPTextModel extends AltCLIPPreTrainedModel<TextTowerInputs, Al
     this.config = loaded.config.text_config;
   }
 
-  /** Loads the text tower of a whole checkpoint; arguments and errors as {@link AltCLIPModel.from_pretrained}. */
+  /**
+   * Loads the text tower of a whole checkpoint, or one that AltCLIPTextModel.save_pretrained wrote; arguments and errors
+   * as {@link AltCLIPModel.from_pretrained}.
+   */
   static async from_pretrained(id_or_path: string, options?: ModelOptions): Promise<AltCLIPTextModel> {
     return new AltCLIPTextModel(await loadPretrained(id_or_path, ['text'], options));
   }
@@ -70,7 +73,10 @@ export class AltCLIPVisionModel extends AltCLIPPreTrainedModel<VisionTowerInputs
     this.config = loaded.config.vision_config;
   }
 
-  /** Loads the vision tower of a whole checkpoint; arguments and errors as {@link AltCLIPModel.from_pretrained}. */
+  /**
+   * Loads the vision tower of a whole checkpoint, or one that AltCLIPVisionModel.save_pretrained wrote; arguments and
+   * errors as {@link AltCLIPModel.from_pretrained}.
+   */
   static async from_pretrained(id_or_path: string, options?: ModelOptions): Promise<AltCLIPVisionModel> {
     return new AltCLIPVisionModel(await loadPretrained(id_or_path, ['vision'], options));
   }

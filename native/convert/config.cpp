@@ -71,14 +71,30 @@ VisionHparams read_vision(const JsonObject & config, const std::string & source)
     return p;
 }
 
+/// A tower saved by itself.
+ModelConfig tower_config(const JsonObject & config, bool is_text, const std::string & source) {
+    ModelConfig result;
+    if (is_text) {
+        result.hparams.text = read_text(config, source);
+    } else {
+        result.hparams.vision = read_vision(config, source);
+    }
+    result.hparams.validate(source);
+    return result;
+}
+
 }  // namespace
 
 ModelConfig parse_config(std::string_view text, const std::string & source) {
     const nlohmann::json json = parse_json(text, source);
     const JsonObject config(json, source);
     const std::string model_type = config.string("model_type", "altclip");
+    if (model_type == "altclip_text_model" || model_type == "altclip_vision_model") {
+        return tower_config(config, model_type == "altclip_text_model", source);
+    }
     if (model_type != "altclip") {
-        fail(ErrorCode::model_format, source, ": model_type is '", model_type, "', expected 'altclip'");
+        fail(ErrorCode::model_format, source, ": model_type is '", model_type,
+             "', expected 'altclip', 'altclip_text_model' or 'altclip_vision_model'");
     }
     const JsonObject text_config = sub_config(config, "text_config");
     const JsonObject vision_config = sub_config(config, "vision_config");

@@ -1,4 +1,5 @@
-// config.json of transformers' AltCLIPConfig: hyper-parameters, and the scales its random initialisation uses.
+// config.json of transformers' AltCLIPConfig or one of its towers: hyper-parameters, and the scales that random
+// initialisation uses.
 #pragma once
 
 #include <string>
@@ -17,12 +18,14 @@ struct Initialization {
 };
 
 struct ModelConfig {
-    Hparams hparams;  // both towers, validated
+    Hparams hparams;  // validated; one tower without projection where the config is a tower's own
     Initialization init;
 };
 
-/// `text` is the JSON, `source` its name in messages. Absent fields take the defaults of transformers' classes. Throws
-/// model_format (wrong type, out of range, not AltCLIP) and unsupported (an activation or position embedding we lack).
+/// `text` is the JSON, `source` its name in messages; model_type says whether it is the whole model's or, as
+/// AltCLIPTextModel.save_pretrained and AltCLIPVisionModel.save_pretrained write it, a tower's. Absent fields take the
+/// defaults of transformers' classes. Throws model_format (wrong type, out of range, not AltCLIP) and unsupported (an
+/// activation or position embedding we lack).
 ModelConfig parse_config(std::string_view text, const std::string & source);
 /// From a file; `path` is UTF-8. Throws io where it cannot be read.
 ModelConfig read_config(const std::string & path);

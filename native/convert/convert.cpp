@@ -49,6 +49,9 @@ Input open_input(const ConvertOptions & options) {
     Input input;
     if (const auto * random = std::get_if<RandomSource>(&options.source)) {
         input.config = parse_config(random->config, "config");
+        if (!input.config.hparams.text || !input.config.hparams.vision) {
+            fail(ErrorCode::model_format, "config: model_type is a tower's, expected 'altclip'");
+        }
         input.weights = random_weights(input.config, random->seed);
         input.name = "AltCLIP with random weights";
     } else {
@@ -95,7 +98,7 @@ const FileType * named_type(const std::string & name) {
     return type;
 }
 
-/// The tensors of a model with both towers, the other tower's marked as not wanted.
+/// The tensors of a model, those of a tower that is left out marked as not wanted.
 std::vector<TensorSpec> tensors_for(const std::string & tower, const Hparams & hparams) {
     std::vector<TensorSpec> specs = model_tensors(hparams);
     if (tower.empty()) return specs;
@@ -161,10 +164,16 @@ void check_tower(const std::string & tower) {
     fail(ErrorCode::invalid_argument, "tower: '", tower, "', expected text or vision");
 }
 
+void check_has_tower(const std::string & tower, const Hparams & hparams, const std::string & source) {
+    if (tower.empty() || (tower == "text" ? hparams.text.has_value() : hparams.vision.has_value())) return;
+    fail(ErrorCode::unsupported, source, ": has no ", tower, " tower");
+}
+
 ConvertReport convert_model(const ConvertOptions & options) {
     const FileType * file_type = named_type(options.dtype);
     check_tower(options.tower);
     Input input = open_input(options);
+    check_has_tower(options.tower, input.config.hparams, input.folder);
     std::vector<TensorSpec> specs = tensors_for(options.tower, input.config.hparams);
     std::vector<size_t> found = match_tensors(specs, *input.weights);
     keep_tower(options.tower, input.config.hparams, specs, found);

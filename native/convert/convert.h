@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "abort_flag.h"
+#include "model/hparams.h"
 
 namespace altclip {
 
@@ -39,5 +40,7 @@ ConvertReport convert_model(const ConvertOptions & options);
 
 /// Throws invalid_argument for what is no tower's name and not empty.
 void check_tower(const std::string & tower);
+/// Throws unsupported, naming `source`, where a tower is named that is not there.
+void check_has_tower(const std::string & tower, const Hparams & hparams, const std::string & source);
 
 }  // namespace altclip

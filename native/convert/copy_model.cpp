@@ -86,9 +86,7 @@ void copy_model(const CopyOptions & options) {
     check_tower(options.tower);
     const GgufFile file(options.source);
     const Hparams hparams = read_hparams(file);
-    if (!options.tower.empty() && !(options.tower == "text" ? hparams.text.has_value() : hparams.vision.has_value())) {
-        fail(ErrorCode::unsupported, options.source, ": has no ", options.tower, " tower");
-    }
+    check_has_tower(options.tower, hparams, options.source);
     const Contents contents = contents_of(file, options.tower);
     AtomicFile output(options.output);
     const std::string header = header_of(contents);

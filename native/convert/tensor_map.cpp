@@ -73,7 +73,7 @@ void add_text(SpecList & list, const TextHparams & p, int64_t projection_dim) {
     list.in_block(-1, p.n_layer);
     list.norm(tensors::text_post_ln, "text_model.pre_LN", p.n_embd);
     list.linear(tensors::text_transform, "text_model.transformation", p.n_project, p.n_embd);
-    list.weight(tensors::text_projection, "text_projection", {projection_dim, p.n_project});
+    if (projection_dim > 0) list.weight(tensors::text_projection, "text_projection", {projection_dim, p.n_project});
 }
 
 void add_vision(SpecList & list, const VisionHparams & p, int64_t projection_dim) {
@@ -99,17 +99,28 @@ void add_vision(SpecList & list, const VisionHparams & p, int64_t projection_dim
     }
     list.in_block(-1, p.n_layer);
     list.norm(tensors::vision_post_ln, "vision_model.post_layernorm", p.n_embd);
-    list.weight(tensors::vision_projection, "visual_projection", {projection_dim, p.n_embd});
+    if (projection_dim > 0) list.weight(tensors::vision_projection, "visual_projection", {projection_dim, p.n_embd});
+}
+
+bool starts_with(const std::string & name, const std::string & start) {
+    return name.compare(0, start.size(), start) == 0;
 }
 
 std::string canonical(std::string name) {
     // what torch.nn.DataParallel and wrappers around a model put before its names
     for (const std::string prefix : {"module.", "model."}) {
-        if (name.compare(0, prefix.size(), prefix) == 0) name.erase(0, prefix.size());
+        if (starts_with(name, prefix)) name.erase(0, prefix.size());
+    }
+    // what a tower saved by itself leaves out (AltCLIPTextModel.save_pretrained, AltCLIPVisionModel.save_pretrained)
+    for (const char * part : {"roberta.", "pre_LN.", "transformation."}) {
+        if (starts_with(name, part)) name.insert(0, "text_model.");
+    }
+    for (const char * part : {"embeddings.", "encoder.", "pre_layrnorm.", "post_layernorm."}) {
+        if (starts_with(name, part)) name.insert(0, "vision_model.");
     }
     for (const std::string tower : {"text_model.roberta.", "vision_model."}) {
         const std::string plural = tower + "encoder.layers.";
-        if (name.compare(0, plural.size(), plural) == 0) return tower + "encoder.layer." + name.substr(plural.size());
+        if (starts_with(name, plural)) return tower + "encoder.layer." + name.substr(plural.size());
     }
     return name;
 }
@@ -130,9 +141,9 @@ std::vector<int64_t> TensorSpec::ne() const {
 
 std::vector<TensorSpec> model_tensors(const Hparams & hparams) {
     SpecList list;
-    list.add(tensors::logit_scale, "logit_scale", {});
-    add_text(list, hparams.text.value(), hparams.projection_dim);
-    add_vision(list, hparams.vision.value(), hparams.projection_dim);
+    if (hparams.projection_dim > 0) list.add(tensors::logit_scale, "logit_scale", {});
+    if (hparams.text) add_text(list, *hparams.text, hparams.projection_dim);
+    if (hparams.vision) add_vision(list, *hparams.vision, hparams.projection_dim);
     return list.take();
 }
 

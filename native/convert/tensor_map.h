@@ -25,13 +25,15 @@ struct TensorSpec {
     std::vector<int64_t> ne() const;
 };
 
-/// Every tensor of a model with both towers, in the file's order.
+/// Every tensor of the towers that `hparams` has, in the file's order; their projections and the scale of the logits
+/// where projection_dim is not 0.
 std::vector<TensorSpec> model_tensors(const Hparams & hparams);
 
 /// For each spec the index of its tensor in `source`, or one past the last where it is not wanted and not there. All
 /// three families of key names are understood (blocks as encoder.layer.N or encoder.layers.N in either tower), also
-/// behind "model." or "module."; the buffers of old checkpoints are skipped. Throws model_format naming the tensor
-/// where one is unknown, there twice, missing, of another shape or not of a floating-point type.
+/// behind "model." or "module.", and those of a tower saved by itself; the buffers of old checkpoints are skipped.
+/// Throws model_format naming the tensor where one is unknown, there twice, missing, of another shape or not of a
+/// floating-point type.
 std::vector<size_t> match_tensors(const std::vector<TensorSpec> & specs, const WeightSource & source);
 
 }  // namespace altclip

@@ -52,7 +52,7 @@ PackedWeights::PackedWeights(const Model & model, int n_threads, const AbortFlag
     std::vector<const ggml_tensor *> supported;
     size_t n_bytes = 0;
     for (const ggml_tensor * weight : linear_weights(model)) {
-        if (!PackedWeight::supports(weight->type)) continue;
+        if (!weight || !PackedWeight::supports(weight->type)) continue;  // a tower may lack its projection
         supported.push_back(weight);
         n_bytes += bytes_of(weight);
     }

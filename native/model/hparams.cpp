@@ -90,7 +90,7 @@ const char * activation_name(Activation activation) {
 
 void Hparams::validate(const std::string & source) const {
     const Checker check(source);
-    check.in_range("projection_dim", projection_dim, 1, 65536);
+    check.in_range("projection_dim", projection_dim, text && vision ? 1 : 0, 65536);
     check.in_range("logit_scale_init_value", logit_scale_init_value, -100, 100);
     if (text) {
         const std::string tower = "text_config.";

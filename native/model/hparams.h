@@ -50,7 +50,7 @@ struct VisionHparams : EncoderHparams {
 struct Hparams {
     std::optional<TextHparams> text;
     std::optional<VisionHparams> vision;
-    int32_t projection_dim = 0;           // width of the shared embedding space
+    int32_t projection_dim = 0;           // width of the shared embedding space; 0: a tower saved without its projection
     float logit_scale_init_value = 0.0f;  // natural logarithm
 
     /// Throws model_format where a value is out of range or two contradict; `source` names the file.

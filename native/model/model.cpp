@@ -118,7 +118,7 @@ TextWeights read_text(WeightReader & reader, const TextHparams & p, int64_t proj
     w.blocks = reader.blocks(tensors::text, p);
     w.post_ln = reader.norm(tensors::text_post_ln, p.n_embd);
     w.transform = reader.linear(tensors::text_transform, p.n_embd, p.n_project);
-    w.projection = reader.linear(tensors::text_projection, p.n_project, projection_dim, false);
+    if (projection_dim > 0) w.projection = reader.linear(tensors::text_projection, p.n_project, projection_dim, false);
     return w;
 }
 
@@ -130,7 +130,7 @@ VisionWeights read_vision(WeightReader & reader, const VisionHparams & p, int64_
     w.pre_ln = reader.norm(tensors::vision_pre_ln, p.n_embd);
     w.blocks = reader.blocks(tensors::vision, p);
     w.post_ln = reader.norm(tensors::vision_post_ln, p.n_embd);
-    w.projection = reader.linear(tensors::vision_projection, p.n_embd, projection_dim, false);
+    if (projection_dim > 0) w.projection = reader.linear(tensors::vision_projection, p.n_embd, projection_dim, false);
     return w;
 }
 
@@ -156,6 +156,11 @@ Model load_model(const std::string & path, const LoadOptions & options) {
              " tower: it was written for the other one alone, which ",
              options.text ? "AltCLIPVisionModel" : "AltCLIPTextModel", " loads");
     }
+    const bool has_projection = model.hparams.projection_dim > 0;
+    if (options.text && options.vision && !has_projection) {
+        fail(ErrorCode::invalid_argument, path, ": the file holds a tower without its projection, which ",
+             model.hparams.text ? "AltCLIPTextModel" : "AltCLIPVisionModel", " loads");
+    }
     if (!options.text) model.hparams.text.reset();
     if (!options.vision) model.hparams.vision.reset();
 
@@ -164,11 +169,11 @@ Model load_model(const std::string & path, const LoadOptions & options) {
     if (!model.context || !model.buffer) fail(ErrorCode::out_of_memory, path, ": no memory for the tensor table");
 
     WeightReader reader(file, options, model);
-    ggml_tensor * logit_scale = reader.f32(tensors::logit_scale, {1});
+    ggml_tensor * logit_scale = has_projection ? reader.f32(tensors::logit_scale, {1}) : nullptr;
     if (model.hparams.text) model.text = read_text(reader, *model.hparams.text, model.hparams.projection_dim);
     if (model.hparams.vision) model.vision = read_vision(reader, *model.hparams.vision, model.hparams.projection_dim);
     reader.copy_values();
-    model.logit_scale = *static_cast<const float *>(logit_scale->data);
+    if (logit_scale) model.logit_scale = *static_cast<const float *>(logit_scale->data);
     if (!std::isfinite(model.logit_scale)) fail(ErrorCode::model_format, path, ": logit_scale is ", model.logit_scale);
     if (options.on_progress) options.on_progress(1.0f);
     return model;

@@ -39,7 +39,7 @@ struct TextWeights {
     std::vector<BlockWeights> blocks;
     Norm post_ln;       // transformers' pre_LN
     Linear transform;   // n_embd -> n_project
-    Linear projection;  // n_project -> projection_dim
+    Linear projection;  // n_project -> projection_dim; none where that is 0
 };
 
 struct VisionWeights {
@@ -50,7 +50,7 @@ struct VisionWeights {
     Norm pre_ln;
     std::vector<BlockWeights> blocks;
     Norm post_ln;
-    Linear projection;  // n_embd -> projection_dim
+    Linear projection;  // n_embd -> projection_dim; none where that is 0
 };
 
 struct LoadOptions {
@@ -66,7 +66,7 @@ struct Model {
     Hparams hparams;  // .text and .vision are set for loaded towers only
     std::optional<TextWeights> text;
     std::optional<VisionWeights> vision;
-    float logit_scale = 0.0f;  // natural logarithm, the trained value
+    float logit_scale = 0.0f;  // natural logarithm, the trained value; 0 without projections
     std::string name;          // general.name
     std::string dtype;         // general.file_type as a name of file_types()
     std::string path;
@@ -82,8 +82,8 @@ struct Model {
 std::string file_dtype(const GgufFile & file);
 
 /// Maps a GGUF file and checks every key, tensor name, shape, type and offset before use.
-/// Throws io (cannot open), model_format (damaged or foreign), invalid_argument (no tower asked for is in the file),
-/// aborted.
+/// Throws io (cannot open), model_format (damaged or foreign), invalid_argument (no tower asked for is in the file, or
+/// both are asked for and the one in it has no projection), aborted.
 Model load_model(const std::string & path, const LoadOptions & options);
 
 }  // namespace altclip

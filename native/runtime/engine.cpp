@@ -52,6 +52,9 @@ Engine::~Engine() {
 }
 
 void Engine::submit(Job job) {
+    if (job.wanted.features && hparams_.projection_dim == 0) {
+        fail(ErrorCode::invalid_argument, "this model was saved without its projection, so it has no features");
+    }
     if (is_text(job)) {
         if (!hparams_.text) fail(ErrorCode::invalid_argument, "this model was loaded without its text tower");
         std::get<TextInput>(job.input).prepare(*hparams_.text);

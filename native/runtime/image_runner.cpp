@@ -155,7 +155,7 @@ void reserve_image(const Model & model, Compute & compute) {
         const Layout layout = layout_of(n_images, p.n_positions());
         const ImagePatches input{nullptr, nullptr, n_images, p.n_positions() - 1};
         Wanted wanted;
-        wanted.features = true;
+        (model.hparams.projection_dim > 0 ? wanted.features : wanted.pooler_output) = true;
         GraphBuilder builder(compute.metadata(shape_of(input, wanted)), Blocks::max_nodes(p.n_layer, 1));
         build_vision_tower(builder, *model.vision, p, layout, input, wanted, compute.execution());
         compute.reserve(builder);

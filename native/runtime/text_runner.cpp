@@ -252,7 +252,7 @@ void reserve_text(const Model & model, Compute & compute) {
         TextRows rows;
         if (compute.execution().host_lookup) rows.embeds = &nothing;
         Wanted wanted;
-        wanted.features = true;
+        (model.hparams.projection_dim > 0 ? wanted.features : wanted.pooler_output) = true;
         GraphBuilder builder(compute.metadata(shape_of(layout, rows.embeds != nullptr, wanted)),
                              Blocks::max_nodes(p.n_layer, 1));
         build_text_tower(builder, *model.text, p, layout, rows, wanted, compute.execution());

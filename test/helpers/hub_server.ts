@@ -31,8 +31,8 @@ interface Stored {
 }
 
 export class HubServer {
-  /** METHOD PATH of every request, with the first byte asked for. */
-  readonly requests: { method: string; path: string; range: number; token: string | undefined }[] = [];
+  /** METHOD PATH of every request, with the first byte asked for and when it came, in milliseconds. */
+  readonly requests: { method: string; path: string; range: number; token: string | undefined; time: number }[] = [];
   fault: Fault = () => undefined;
   /** Answers that are under way. */
   answering = 0;
@@ -96,7 +96,7 @@ export class HubServer {
     const asked = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
     const range = Number(asked?.[1] ?? 0);
     const token = request.headers.authorization?.replace('Bearer ', '');
-    this.requests.push({ method, path: url.pathname, range, token });
+    this.requests.push({ method, path: url.pathname, range, token, time: performance.now() });
     this.answering++;
     response.on('close', () => this.answering--);
     const misdeed = this.fault({ method, path: url.pathname, range });

@@ -57,9 +57,8 @@ double median(std::vector<double> values) {
 void compute_pack(ggml_tensor * dst, int ith, int nth, void * userdata) {
     const auto & task = *static_cast<const LinearTask *>(userdata);
     const ggml_tensor * x = dst->src[0];
-    pack_rows(*task.kernels, operand_of(*task.kernels, task.parts[0].weight->type()),
-              static_cast<const float *>(x->data), x->ne[0], x->ne[1], x->ne[0], static_cast<float *>(dst->data), ith,
-              nth);
+    pack_rows(*task.kernels, task.operand, static_cast<const float *>(x->data), x->ne[0], x->ne[1], x->ne[0],
+              static_cast<float *>(dst->data), ith, nth);
 }
 
 void compute_linear(ggml_tensor * dst, int, int, void * userdata) {
@@ -98,8 +97,8 @@ private:
 /// One shape and type: two graphs of products of the same activations by `n_copies` weights.
 class Product {
 public:
-    Product(ggml_backend_t backend, const Shape & shape, ggml_type type, int n_threads)
-        : backend_(backend), shape_(shape), n_threads_(n_threads) {
+    Product(ggml_backend_t backend, const Shape & shape, ggml_type type, Operand operand, int n_threads)
+        : backend_(backend), shape_(shape), operand_(operand), n_threads_(n_threads) {
         const size_t n_bytes = ggml_row_size(type, shape.k) * static_cast<size_t>(shape.m);
         constexpr size_t more_than_caches = 128 << 20;
         n_copies_ = shape.n < 64 ? more_than_caches / n_bytes + 1 : 1;
@@ -155,7 +154,8 @@ private:
         task.kernels = &kernels;
         task.n_threads = n_threads_;
         task.parts[0] = {&packed_.back(), static_cast<const float *>(bias->data), 0};
-        const int64_t n_packed = packed_rows_size(kernels, operand_of(kernels, weight->type), shape_.k, shape_.n);
+        task.operand = operand_;
+        const int64_t n_packed = packed_rows_size(kernels, operand_, shape_.k, shape_.n);
         ggml_tensor * rows =
             ggml_custom_4d(ctx, GGML_TYPE_F32, n_packed, 1, 1, 1, &x, 1, compute_pack, GGML_N_TASKS_MAX, &task);
         return ggml_custom_4d(ctx, GGML_TYPE_F32, shape_.m, shape_.n, 1, 1, &rows, 1, compute_linear, GGML_N_TASKS_MAX,
@@ -170,6 +170,7 @@ private:
 
     ggml_backend_t backend_;
     Shape shape_;
+    Operand operand_;
     int n_threads_;
     size_t n_copies_;
     ggml_context_ptr context_;
@@ -181,33 +182,57 @@ private:
     ggml_cgraph * ggmls_;
 };
 
-void measure(ggml_backend_t backend, const Shape & shape, const Options & options) {
-    std::printf("\nk %lld, m %lld, n %lld\n%-6s %8s %8s %8s %8s %10s\n", static_cast<long long>(shape.k),
-                static_cast<long long>(shape.m), static_cast<long long>(shape.n), "type", "GFLOPS", "peak", "% of it",
-                "ggml", "times ggml");
+const char * name_of(Operand operand) {
+    switch (operand) {
+        case Operand::f32: return "f32";
+        case Operand::i16: return "i16";
+        case Operand::bytes: return "bytes";
+        case Operand::i8: return "i8";
+        case Operand::bf16: return "bf16";
+    }
+    return "?";
+}
+
+Chain chain_of(Operand operand) {
     const Chains peaks = chains(best_isa());
+    switch (operand) {
+        case Operand::f32: return peaks.f32;
+        case Operand::i16: return peaks.integer;
+        case Operand::i8: return peaks.bytes;
+        case Operand::bf16: return peaks.bf16;
+        default: return nullptr;
+    }
+}
+
+void measure_product(ggml_backend_t backend, const Shape & shape, ggml_type type, Operand operand,
+                     const Options & options) {
+    Product product(backend, shape, type, operand, options.n_threads);
+    product.ours();
+    product.ggmls();
+    std::optional<Peak> peak;
+    if (const Chain instructions = chain_of(operand)) peak.emplace(backend, instructions, options.n_threads);
+    std::vector<double> ours, ggmls, most;
+    for (int round = 0; round < options.n_rounds; ++round) {
+        ours.push_back(product.ours());
+        ggmls.push_back(product.ggmls());
+        most.push_back(peak ? peak->rate() : 0);
+    }
+    const double rate = median(ours), limit = median(most);
+    std::printf("%-6s %-6s %8.1f %8.1f %8.1f %8.1f %10.2f\n", ggml_type_name(type), name_of(operand), rate, limit,
+                limit > 0 ? 100 * rate / limit : 0.0, median(ggmls), rate / median(ggmls));
+    std::fflush(stdout);
+}
+
+void measure(ggml_backend_t backend, const Shape & shape, const Options & options) {
+    std::printf("\nk %lld, m %lld, n %lld\n%-6s %-6s %8s %8s %8s %8s %10s\n", static_cast<long long>(shape.k),
+                static_cast<long long>(shape.m), static_cast<long long>(shape.n), "type", "takes", "GFLOPS", "peak",
+                "% of it", "ggml", "times ggml");
     for (const ggml_type type : options.types) {
         if (shape.k % ggml_blck_size(type) != 0) continue;
-        const Operand operand = operand_of(kernel_table(best_isa()), type);
-        const Chain instructions = operand == Operand::i16    ? peaks.integer
-                                   : operand == Operand::f32  ? peaks.f32
-                                   : operand == Operand::bf16 ? peaks.bf16
-                                                              : nullptr;
-        Product product(backend, shape, type, options.n_threads);
-        product.ours();
-        product.ggmls();
-        std::optional<Peak> peak;
-        if (instructions) peak.emplace(backend, instructions, options.n_threads);
-        std::vector<double> ours, ggmls, most;
-        for (int round = 0; round < options.n_rounds; ++round) {
-            ours.push_back(product.ours());
-            ggmls.push_back(product.ggmls());
-            most.push_back(peak ? peak->rate() : 0);
-        }
-        const double rate = median(ours), limit = median(most);
-        std::printf("%-6s %8.1f %8.1f %8.1f %8.1f %10.2f\n", ggml_type_name(type), rate, limit,
-                    limit > 0 ? 100 * rate / limit : 0.0, median(ggmls), rate / median(ggmls));
-        std::fflush(stdout);
+        const Operand fine = operand_of(kernel_table(best_isa()), type, Precision::fine),
+                      coarse = operand_of(kernel_table(best_isa()), type, Precision::coarse);
+        measure_product(backend, shape, type, fine, options);
+        if (coarse != fine) measure_product(backend, shape, type, coarse, options);
     }
 }
 

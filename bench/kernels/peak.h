@@ -17,6 +17,7 @@ using Chain = int64_t (*)(int64_t n_steps);
 struct Chains {
     Chain f32 = nullptr;
     Chain integer = nullptr;  // pairs of 16-bit integers into 32 bits
+    Chain bytes = nullptr;    // fours of 8-bit integers into 32 bits
     Chain bf16 = nullptr;     // pairs of bf16 into f32
 };
 

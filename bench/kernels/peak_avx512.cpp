@@ -37,6 +37,11 @@ struct VnniInteger : Integer {
     static Sum multiply_add(Sum sum, Sum x) { return _mm512_dpwssd_epi32(sum, x, x); }
 };
 
+struct VnniBytes : Integer {
+    static constexpr int64_t n_operations = 128;
+    static Sum multiply_add(Sum sum, Sum x) { return _mm512_dpbusd_epi32(sum, x, x); }
+};
+
 }  // namespace
 
 Chains avx512_chains() {
@@ -44,11 +49,11 @@ Chains avx512_chains() {
 }
 
 Chains avx512_vnni_chains() {
-    return {chain<Float>, chain<VnniInteger>};
+    return {chain<Float>, chain<VnniInteger>, chain<VnniBytes>};
 }
 
 Chains avx512_bf16_chains() {
-    return {chain<Float>, chain<VnniInteger>, chain<Bfloat>};
+    return {chain<Float>, chain<VnniInteger>, chain<VnniBytes>, chain<Bfloat>};
 }
 
 }  // namespace altclip::bench

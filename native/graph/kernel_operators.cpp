@@ -94,17 +94,16 @@ ggml_tensor * KernelOperators::product(ggml_tensor * x, std::initializer_list<co
     task->aborted = execution_.aborted;
     int64_t n_out = 0;
     size_t n_parts = 0;
-    Operand operand = Operand::f32;
     for (const Linear * part : parts) {
         const PackedWeight * weight = execution_.packed->find(part->weight);
         if (!weight) return nullptr;
-        const Operand taken = operand_of(*execution_.kernels, weight->type());
-        if (n_parts > 0 && taken != operand) return nullptr;
-        operand = taken;
+        const Operand operand = operand_of(*execution_.kernels, weight->type(), execution_.precision);
+        if (n_parts > 0 && operand != task->operand) return nullptr;
+        task->operand = operand;
         task->parts[n_parts++] = {weight, values(part->bias), n_out};
         n_out += weight->n_out();
     }
-    return custom(ctx_, n_out, x->ne[1], {packed(x, operand), residual}, compute_linear, task);
+    return custom(ctx_, n_out, x->ne[1], {packed(x, task->operand), residual}, compute_linear, task);
 }
 
 ggml_tensor * KernelOperators::linear(ggml_tensor * x, const Linear & w, std::optional<Activation> activation,

@@ -9,6 +9,7 @@
 
 #include "graph/graph_builder.h"
 #include "graph/layout.h"
+#include "kernels/precision.h"
 #include "model/model.h"
 
 namespace altclip {
@@ -21,6 +22,7 @@ struct Execution {
     int n_threads = 1;
     const PackedWeights * packed = nullptr;  // null: ggml's own operators alone
     const KernelTable * kernels = nullptr;
+    Precision precision = Precision::fine;            // of activations that meet quantised weights
     const std::function<bool()> * aborted = nullptr;  // asked within long operators, from any thread
     bool on_device = false;        // a GPU computes: sums are asked to be in f32, whatever the weights' type
     bool flash_attention = false;  // the GPU has it for these heads

@@ -24,7 +24,9 @@ ggml_tensor * embeddings(GraphBuilder & builder, Blocks & blocks, const VisionWe
 TowerGraph build_vision_tower(GraphBuilder & builder, const VisionWeights & w, const VisionHparams & p,
                               const Layout & layout, const ImagePatches & images, const Wanted & wanted,
                               const Execution & execution) {
-    Blocks blocks(builder, layout, execution, wanted.attentions);
+    Execution coarse = execution;
+    coarse.precision = Precision::coarse;  // adds 2e-5 to 1 - cosine: see CONTRIBUTING.md
+    Blocks blocks(builder, layout, coarse, wanted.attentions);
     TowerGraph out;
     const auto keep_hidden_state = [&](ggml_tensor * x) {
         if (wanted.hidden_states) out.hidden_states.push_back(builder.output(x));

@@ -67,8 +67,7 @@ void product_bf16(int64_t n_rows, int64_t n_tiles, int64_t n_pairs, const int32_
 }  // namespace avx512
 
 constexpr KernelTable avx512_bf16_kernels = [] {
-    KernelTable table = avx512::table();
-    table.product_i16 = avx512::product_i16_vnni;
+    KernelTable table = avx512::vnni_table();
     table.pack_bf16 = avx512::pack_bf16;
     table.product_bf16 = avx512::product_bf16;
     return table;

@@ -5,6 +5,7 @@
 
 #include "kernels/avx2_rows.h"
 #include "kernels/avx2_widen.h"
+#include "kernels/avx512_i8.h"
 #include "kernels/avx512_rows.h"
 #include "kernels/avx512_tile.h"
 
@@ -47,6 +48,19 @@ constexpr KernelTable table() {
     t.finish = finish;
     t.layer_norm = layer_norm;
     t.softmax = softmax;
+    return t;
+}
+
+/// The same with VNNI's integer products.
+constexpr KernelTable vnni_table() {
+    KernelTable t = table();
+    t.product_i16 = product_i16_vnni;
+    t.pack_i8 = pack_i8;
+    t.q8_0_i8 = {widen_q8_0_i8, product_i8<Parts::blocks>};
+    t.q4_0_i8 = {widen_q4_0_i8, product_i8<Parts::blocks>};
+    t.q4_k_i8 = {widen_q4_k_i8, product_i8<Parts::blocks_with_minimum>};
+    t.q5_k_i8 = {widen_q5_k_i8, product_i8<Parts::blocks_with_minimum>};
+    t.q6_k_i8 = {widen_q6_k_i8, product_i8<Parts::halves>};
     return t;
 }
 

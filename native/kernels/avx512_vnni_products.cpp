@@ -23,11 +23,7 @@ void product_i16_vnni(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t 
 
 }  // namespace avx512
 
-constexpr KernelTable avx512_vnni_kernels = [] {
-    KernelTable table = avx512::table();
-    table.product_i16 = avx512::product_i16_vnni;
-    return table;
-}();
+constexpr KernelTable avx512_vnni_kernels = avx512::vnni_table();
 
 }  // namespace altclip
 

@@ -42,8 +42,13 @@ constexpr int64_t low_bits_block_bytes(int64_t n_numbers, int64_t n_bits) {
 inline constexpr int64_t q4_0_block_bytes = low_bits_block_bytes(1, 4), q4_k_block_bytes = low_bits_block_bytes(2, 4),
                          q5_k_block_bytes = low_bits_block_bytes(2, 5), q6_k_block_bytes = low_bits_block_bytes(2, 6);
 
+/// Products of 8-bit activations take so many inputs with one scale a token; a token's row is packed in so many words
+/// for each of them.
+inline constexpr int64_t i8_run = 128;
+inline constexpr int64_t i8_run_words = 47;
+
 /// What a product multiplies: activations are packed so, weights widened so.
-enum class Operand { f32, i16, bytes, bf16 };
+enum class Operand { f32, i16, bytes, i8, bf16 };
 
 /// Memory that a product asks for on its way, so that the next weights come while it multiplies: a line at every step
 /// of its inner loop, `step` bytes apart; of its second output tile those `next` bytes on.
@@ -51,6 +56,17 @@ struct Ahead {
     const std::byte * memory;
     int64_t step;
     int64_t next;
+};
+
+/// Products with 8-bit activations for one quantised type.
+struct I8Products {
+    /// Blocks of a tile, in a form and a size up to that of 16-bit integers which the two functions agree on.
+    void (*widen)(const uint8_t * blocks, int64_t n_blocks, int16_t * out) = nullptr;
+    /// As KernelTable::product_i16 over n_runs runs of packed activations, which hold the tokens' scales. The outputs'
+    /// scales come with the last inputs: sums are the same however inputs are cut into blocks.
+    void (*product)(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t * a, const int16_t * b, int64_t next,
+                    const float * output_scales, float * c, int64_t ldc, bool accumulate,
+                    const Ahead & ahead) = nullptr;
 };
 
 struct KernelTable {
@@ -109,6 +125,11 @@ struct KernelTable {
     /// As product_f32 with b in half precision, where that is widened on its way into a register.
     void (*product_f16)(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const uint16_t * b, int64_t ldb,
                         int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) = nullptr;
+
+    // where 8-bit integers multiply faster than 16-bit ones, for products that bear activations of 8 bits
+    /// Rows x [n_rows][n_in], ld apart, n_rows <= token_tile, to [(n_in + 127) / 128][i8_run_words][token_tile].
+    void (*pack_i8)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) = nullptr;
+    I8Products q8_0_i8 = {}, q4_0_i8 = {}, q4_k_i8 = {}, q5_k_i8 = {}, q6_k_i8 = {};
 
     // where bf16 weights are multiplied as they are, by activations rounded to bf16 (as PyTorch does), summed in f32
     /// As pack_i16; n_in may be odd, the last pair then ends with 0.

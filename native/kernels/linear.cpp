@@ -37,8 +37,19 @@ int64_t n_token_tiles(const KernelTable & kernels, int64_t n_rows) {
     return (n_rows + kernels.token_tile - 1) / kernels.token_tile;
 }
 
+const I8Products & i8_products(const KernelTable & kernels, ggml_type weight) {
+    switch (weight) {
+        case GGML_TYPE_Q4_0: return kernels.q4_0_i8;
+        case GGML_TYPE_Q4_K: return kernels.q4_k_i8;
+        case GGML_TYPE_Q5_K: return kernels.q5_k_i8;
+        case GGML_TYPE_Q6_K: return kernels.q6_k_i8;
+        default: return kernels.q8_0_i8;
+    }
+}
+
 /// 32-bit words of a packed row.
 int64_t words_of_row(Operand operand, int64_t n_in) {
+    if (operand == Operand::i8) return (n_in + i8_run - 1) / i8_run * i8_run_words;
     return operand == Operand::f32 ? n_in : (n_in + 1) / 2;
 }
 
@@ -46,9 +57,10 @@ int64_t words_of_row(Operand operand, int64_t n_in) {
 class TileProduct {
 public:
     /// Of tiles [tile, tile + n_tiles); next_tile: the first of those that this thread multiplies by next.
-    TileProduct(const KernelTable & kernels, const PackedWeight & weight, int64_t tile, int64_t n_tiles,
-                int64_t next_tile, Scratch & scratch)
+    TileProduct(const KernelTable & kernels, Operand operand, const PackedWeight & weight, int64_t tile,
+                int64_t n_tiles, int64_t next_tile, Scratch & scratch)
         : kernels_(kernels),
+          operand_(operand),
           weight_(weight),
           tile_(tile),
           n_tiles_(n_tiles),
@@ -64,23 +76,22 @@ public:
         const int64_t few = ggml_is_quantized(weight_.type()) ? few_tokens_quantised_block : few_tokens_input_block;
         const int64_t input_block = n <= few_tokens ? std::min(kernels_.input_block, few) : kernels_.input_block;
         const bool in_place = reads_in_place(n);
-        const Operand operand = operand_of(kernels_, weight_.type());
-        const int64_t row_words = words_of_row(operand, n_in);
+        const int64_t row_words = words_of_row(operand_, n_in);
         const float * token_scales = packed + n_token_tiles(kernels_, n_rows) * token_tile * row_words;
         for (int64_t k = 0; k < n_in; k += input_block) {
             const int64_t n_k = std::min(input_block, n_in - k);
             const bool last = k + n_k == n_in;
             const Widened w = in_place ? tiles_in_place(k) : widen(k, n_k);
-            const int64_t n_steps = words_of_row(operand, n_k);
+            const int64_t n_steps = words_of_row(operand_, n_k);
             Ahead next = ahead(k, n_k, (n + token_tile - 1) / token_tile, n_steps);
             for (int64_t i = 0; i < n; i += token_tile) {
                 const int64_t row = first_row + i, n_tile = std::min(token_tile, n - i);
                 float * sums = scratch_.sums + i * ld;
                 // a tile begins at row * row_words: it holds token_tile rows
-                const float * tokens = packed + row * row_words + words_of_row(operand, k) * token_tile;
+                const float * tokens = packed + row * row_words + words_of_row(operand_, k) * token_tile;
                 const auto * words = reinterpret_cast<const int32_t *>(tokens);
                 if (last) before(i, n_tile);
-                switch (operand) {
+                switch (operand_) {
                     case Operand::f32:
                         if (in_place && weight_.type() == GGML_TYPE_F16) {
                             kernels_.product_f16(n_tile, n_tiles_, n_k, tokens, static_cast<const uint16_t *>(w.data),
@@ -92,11 +103,17 @@ public:
                         break;
                     case Operand::i16:
                     case Operand::bytes: {
-                        const auto product = operand == Operand::i16 ? kernels_.product_i16 : kernels_.product_bytes;
+                        const auto product = operand_ == Operand::i16 ? kernels_.product_i16 : kernels_.product_bytes;
                         product(n_tile, n_tiles_, n_k, words, static_cast<const int16_t *>(w.data), w.next,
                                 weight_.scales(tile_), token_scales + row, sums, ld, k > 0, next);
                         break;
                     }
+                    case Operand::i8:
+                        i8_products(kernels_, weight_.type())
+                            .product(n_tile, n_tiles_, (n_k + i8_run - 1) / i8_run, words,
+                                     static_cast<const int16_t *>(w.data), w.next,
+                                     last ? weight_.scales(tile_) : nullptr, sums, ld, k > 0, next);
+                        break;
                     case Operand::bf16:
                         kernels_.product_bf16(n_tile, n_tiles_, (n_k + 1) / 2, words,
                                               static_cast<const int16_t *>(w.data), w.next, sums, ld, k > 0, next);
@@ -161,8 +178,11 @@ private:
     /// Inputs [k, k + n_k) of tile t, to integers, to bytes, or by way of integers to f32.
     void widen_quantised(const uint8_t * data, int64_t t, int64_t k, int64_t n_k, int64_t next) {
         const uint8_t * blocks = data + k / 32 * static_cast<int64_t>(weight_.block_bytes());
-        switch (operand_of(kernels_, weight_.type())) {
+        switch (operand_) {
             case Operand::i16: widen_integers()(blocks, n_k / 32, scratch_.i16 + t * next); break;
+            case Operand::i8:
+                i8_products(kernels_, weight_.type()).widen(blocks, n_k / 32, scratch_.i16 + t * next);
+                break;
             case Operand::bytes: kernels_.widen_bytes(blocks, n_k / 32, scratch_.i16 + t * next); break;
             default:
                 widen_integers()(blocks, n_k / 32, scratch_.i16 + max_input_block * output_tile);
@@ -182,6 +202,7 @@ private:
     }
 
     const KernelTable & kernels_;
+    Operand operand_;
     const PackedWeight & weight_;
     int64_t tile_;
     int64_t n_tiles_;
@@ -201,9 +222,9 @@ struct Rows {
     int64_t ld;
 };
 
-/// Tokens [first, first + n) by one group of all parts' tiles; n_ahead: groups from there to this thread's next.
-void run_group(const LinearTask & task, int64_t group, int64_t n_ahead, const float * packed, int64_t n_rows,
-               int64_t first, int64_t n, const Rows & rows, Scratch & scratch) {
+/// Tokens [first, first + n) by one group of all parts' tiles; this thread's next group is the one behind it.
+void run_group(const LinearTask & task, int64_t group, const float * packed, int64_t n_rows, int64_t first, int64_t n,
+               const Rows & rows, Scratch & scratch) {
     const KernelTable & kernels = *task.kernels;
     const LinearPart * part = task.parts.data();
     for (; group >= n_groups(kernels, *part); ++part) group -= n_groups(kernels, *part);
@@ -217,7 +238,7 @@ void run_group(const LinearTask & task, int64_t group, int64_t n_ahead, const fl
     };
     const auto y = [&](int64_t row) { return rows.y + row * rows.ld + column; };
     const auto bytes = n_outputs * static_cast<int64_t>(sizeof(float));
-    TileProduct(kernels, *part->weight, tile, n_tiles, tile + n_ahead * kernels.output_tiles, scratch)
+    TileProduct(kernels, task.operand, *part->weight, tile, n_tiles, tile + kernels.output_tiles, scratch)
         .run(
             packed, n_rows, first, n,
             [&](int64_t i, int64_t n_tile) {
@@ -236,6 +257,15 @@ void run_group(const LinearTask & task, int64_t group, int64_t n_ahead, const fl
 }
 
 }  // namespace
+
+Operand operand_of(const KernelTable & kernels, ggml_type weight, Precision precision) {
+    if (ggml_is_quantized(weight)) {
+        if (precision == Precision::coarse && i8_products(kernels, weight).product) return Operand::i8;
+        if (weight == GGML_TYPE_Q8_0 && kernels.product_bytes) return Operand::bytes;
+        if (kernels.product_i16) return Operand::i16;
+    }
+    return weight == GGML_TYPE_BF16 && kernels.product_bf16 ? Operand::bf16 : Operand::f32;
+}
 
 int64_t packed_rows_size(const KernelTable & kernels, Operand operand, int64_t n_in, int64_t n_rows) {
     const int64_t n = n_token_tiles(kernels, n_rows) * kernels.token_tile;
@@ -256,6 +286,7 @@ void pack_rows(const KernelTable & kernels, Operand operand, const float * x, in
             case Operand::f32: kernels.pack_f32(x + row * ld, ld, n, n_in, target); break;
             case Operand::i16: kernels.pack_i16(x + row * ld, ld, n, n_in, words, scales + row); break;
             case Operand::bytes: kernels.pack_bytes(x + row * ld, ld, n, n_in, words, scales + row); break;
+            case Operand::i8: kernels.pack_i8(x + row * ld, ld, n, n_in, words); break;
             case Operand::bf16: kernels.pack_bf16(x + row * ld, ld, n, n_in, words); break;
         }
     }
@@ -272,15 +303,17 @@ void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const f
     const int64_t block = (n_token_tiles(kernels, n_rows) + n_blocks - 1) / n_blocks * kernels.token_tile;
     const int64_t n_job_groups = n_rows <= few_tokens ? few_tokens_groups : 1;
     const int64_t n_jobs = (n_all + n_job_groups - 1) / n_job_groups;
+    // Each thread has a strip of the outputs as long as threads keep step: two that write side by side would take the
+    // cache's lines from each other.
+    const int64_t n_strips = std::min(task.n_threads, n_jobs), n_strip = n_jobs / n_strips, n_rest = n_jobs % n_strips;
     for (int64_t job = task.next++; job < n_jobs * n_blocks; job = task.next++) {
         if (task.aborted && (*task.aborted)()) return;
         const int64_t first = job / n_jobs * block, n = std::min(block, n_rows - first);
-        const int64_t group = job % n_jobs * n_job_groups;
+        const int64_t strip = job % n_jobs % n_strips, place = job % n_jobs / n_strips;
+        const int64_t group = (strip * n_strip + std::min(strip, n_rest) + place) * n_job_groups;
         const int64_t end = std::min(group + n_job_groups, n_all);
         for (int64_t g = group; n > 0 && g < end; ++g) {
-            // threads keep step more or less: in between come the jobs of the others
-            const int64_t n_ahead = g + 1 < end ? 1 : 1 + (task.n_threads - 1) * n_job_groups;
-            run_group(task, g, n_ahead, packed, n_rows, first, n, {residual, ld_residual, y, ld}, scratch);
+            run_group(task, g, packed, n_rows, first, n, {residual, ld_residual, y, ld}, scratch);
         }
     }
 }

@@ -10,16 +10,13 @@
 
 #include "kernels/kernels.h"
 #include "kernels/packed_weight.h"
+#include "kernels/precision.h"
 
 namespace altclip {
 
 /// What a table's products with weights of this type take: integers or bytes where they are quantised and bf16 for
 /// bf16, as far as the table has such products; f32 otherwise.
-inline Operand operand_of(const KernelTable & kernels, ggml_type weight) {
-    if (weight == GGML_TYPE_Q8_0 && kernels.product_bytes) return Operand::bytes;
-    if (ggml_is_quantized(weight) && kernels.product_i16) return Operand::i16;
-    return weight == GGML_TYPE_BF16 && kernels.product_bf16 ? Operand::bf16 : Operand::f32;
-}
+Operand operand_of(const KernelTable & kernels, ggml_type weight, Precision precision);
 
 /// 32-bit words that n_rows rows of n_in activations take when packed.
 int64_t packed_rows_size(const KernelTable & kernels, Operand operand, int64_t n_in, int64_t n_rows);
@@ -38,6 +35,7 @@ struct LinearPart {
 struct LinearTask {
     const KernelTable * kernels = nullptr;
     std::array<LinearPart, 3> parts;  // of one kind and one n_in; the unused have no weight
+    Operand operand = Operand::f32;   // of all parts; activations are packed so
     std::optional<Activation> activation;
     int64_t n_threads = 1;                            // that take jobs; what they ask memory for ahead rests on it
     std::atomic<int64_t> next{0};                     // job

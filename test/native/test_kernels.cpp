@@ -69,14 +69,15 @@ PackedWeight packed_weight(const Matrix & m) {
 
 std::vector<float> run_product(Isa isa, const Matrix & m, const std::vector<float> & x, int64_t n_rows,
                                std::optional<Activation> activation, const std::vector<float> & bias,
-                               const std::vector<float> & residual) {
+                               const std::vector<float> & residual, Precision precision = Precision::fine) {
     const KernelTable & kernels = kernel_table(isa);
     const PackedWeight weight = packed_weight(m);
-    const Operand operand = operand_of(kernels, m.type);
+    const Operand operand = operand_of(kernels, m.type, precision);
     std::vector<float> packed(static_cast<size_t>(packed_rows_size(kernels, operand, m.n_in, n_rows)));
     for (int i = 0; i < 3; ++i) pack_rows(kernels, operand, x.data(), m.n_in, n_rows, m.n_in, packed.data(), i, 3);
     LinearTask task;
     task.kernels = &kernels;
+    task.operand = operand;
     task.parts[0] = {&weight, bias.data(), 0};
     task.activation = activation;
     std::vector<float> y(static_cast<size_t>(n_rows * m.n_out));
@@ -116,9 +117,32 @@ void round_to_bf16(std::vector<float> & x) {
     ggml_bf16_to_fp32_row(rounded.data(), x.data(), static_cast<int64_t>(x.size()));
 }
 
+/// Rows of n_in values, in runs of 128 with one scale.
+void round_to_i8(std::vector<float> & x, int64_t n_in) {
+    for (auto row = x.begin(); row != x.end(); row += n_in) {
+        for (int64_t first = 0; first < n_in; first += i8_run) {
+            const auto begin = row + first, end = row + std::min(first + i8_run, n_in);
+            float largest = 0;
+            for (auto value = begin; value != end; ++value) largest = std::max(largest, std::fabs(*value));
+            const float scale = largest / 127;
+            for (auto value = begin; value != end && scale > 0; ++value)
+                *value = std::nearbyint(*value / scale) * scale;
+        }
+    }
+}
+
+/// x as a product takes it.
+std::vector<float> taken(Isa isa, const Matrix & m, std::vector<float> x, Precision precision) {
+    const Operand operand = operand_of(kernel_table(isa), m.type, precision);
+    if (operand == Operand::bf16) round_to_bf16(x);
+    if (operand == Operand::i8) round_to_i8(x, m.n_in);
+    return x;
+}
+
 struct Shape {
     int64_t n_in, n_out, n_rows;
 };
+constexpr Precision precisions[] = {Precision::fine, Precision::coarse};
 constexpr ggml_type quantized_types[] = {GGML_TYPE_Q8_0, GGML_TYPE_Q6_K, GGML_TYPE_Q5_K, GGML_TYPE_Q4_K,
                                          GGML_TYPE_Q4_0};
 constexpr ggml_type weight_types[] = {GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0,
@@ -151,14 +175,16 @@ TEST("products of every weight type against sums in double") {
                 if (!ggml_is_quantized(type)) shape.n_in -= 3;
                 shape.n_in = std::max(shape.n_in / ggml_blck_size(type), int64_t{1}) * ggml_blck_size(type);
                 const Matrix m = make_matrix(type, shape.n_in, shape.n_out);
-                std::vector<float> x = noise(shape.n_in * shape.n_rows);
-                if (operand_of(kernel_table(isa), type) == Operand::bf16) round_to_bf16(x);  // as the product does
+                const std::vector<float> x = noise(shape.n_in * shape.n_rows);
                 const std::vector<float> bias = noise(shape.n_out), residual = noise(shape.n_out * shape.n_rows);
-                const double error = relative_error(run_product(isa, m, x, shape.n_rows, {}, bias, residual),
-                                                    exact_product(m, x, shape.n_rows, bias, residual));
-                // integers: 12-bit weights and 14-bit activations beside q8_0's own 5e-3
-                at_most(error, ggml_is_quantized(type) ? 8e-4 : 1e-6, isa,
-                        std::string(ggml_type_name(type)) + " product");
+                for (const Precision precision : precisions) {
+                    const double error =
+                        relative_error(run_product(isa, m, x, shape.n_rows, {}, bias, residual, precision),
+                                       exact_product(m, taken(isa, m, x, precision), shape.n_rows, bias, residual));
+                    // integers: 12-bit weights and 14-bit activations beside q8_0's own 5e-3
+                    at_most(error, ggml_is_quantized(type) ? 8e-4 : 1e-6, isa,
+                            std::string(ggml_type_name(type)) + " product");
+                }
             }
         }
     }
@@ -182,13 +208,16 @@ TEST("products of every quantised type with zero blocks, outliers and blocks of 
             for (const int64_t n_rows : {1, 23}) {
                 const std::vector<float> x = noise(n_in * n_rows), bias(n_out),
                                          residual(static_cast<size_t>(n_out * n_rows));
-                const std::vector<float> got = run_product(isa, m, x, n_rows, {}, bias, residual),
-                                         expected = exact_product(m, x, n_rows, bias, residual);
-                const std::string what = std::string(ggml_type_name(type)) + " product";
-                // beside an outlier a hundred times the rest, 12 bits a row leave the rest five
-                at_most(relative_error(got, expected), 2e-2, isa, what);
-                for (int64_t r = 0; r < n_rows; ++r)
-                    at_most(std::fabs(got[static_cast<size_t>(r * n_out + 9)]), 0, isa, what + " of a zero row");
+                for (const Precision precision : precisions) {
+                    const std::vector<float> got = run_product(isa, m, x, n_rows, {}, bias, residual, precision),
+                                             expected =
+                                                 exact_product(m, taken(isa, m, x, precision), n_rows, bias, residual);
+                    const std::string what = std::string(ggml_type_name(type)) + " product";
+                    // beside an outlier a hundred times the rest, 12 bits a row leave the rest five
+                    at_most(relative_error(got, expected), 2e-2, isa, what);
+                    for (int64_t r = 0; r < n_rows; ++r)
+                        at_most(std::fabs(got[static_cast<size_t>(r * n_out + 9)]), 0, isa, what + " of a zero row");
+                }
             }
         }
     }
@@ -273,6 +302,39 @@ TEST("integer products with outliers a thousand times the rest keep what 14 bits
     }
 }
 
+TEST("8-bit activations: outliers cost their own 128 inputs and their own token, numbers that are none stay there") {
+    for (const Isa isa : supported_isas()) {
+        const Matrix m = make_matrix(GGML_TYPE_Q8_0, 384, 40);
+        if (operand_of(kernel_table(isa), m.type, Precision::coarse) != Operand::i8) continue;
+        constexpr int64_t n_rows = 7;
+        const auto product = [&](const std::vector<float> & x) {
+            return run_product(isa, m, x, n_rows, {}, std::vector<float>(40), std::vector<float>(40 * n_rows),
+                               Precision::coarse);
+        };
+        const std::vector<float> x = noise(384 * n_rows), sound = product(x);
+        const auto row = [](const std::vector<float> & y, int64_t r) {
+            return std::vector<float>(y.begin() + r * 40, y.begin() + (r + 1) * 40);
+        };
+        for (const float value : {1e6f, 1e30f, 1e-40f, 0.0f, INFINITY, NAN}) {
+            std::vector<float> other = x;
+            other[2 * 384 + 200] = value;
+            const std::vector<float> got = product(other);
+            for (int64_t r = 0; r < n_rows; ++r) {
+                if (r != 2) at_most(largest_difference(row(got, r), row(sound, r)), 0, isa, "another token");
+            }
+            const auto is_number = [](float y) { return std::isfinite(y); };
+            const std::vector<float> y = row(got, 2);
+            if (std::isfinite(value)) {
+                check::report(std::all_of(y.begin(), y.end(), is_number), isa_name(isa), 0, "a number is lost");
+            } else {
+                check::report(std::none_of(y.begin(), y.end(), is_number), isa_name(isa), 0, "no number is one");
+            }
+        }
+        const std::vector<float> tiny(x.size(), 1e-40f);
+        at_most(largest_difference(product(tiny), std::vector<float>(sound.size())), 0, isa, "the smallest numbers");
+    }
+}
+
 TEST("the largest integers do not overflow") {
     struct Block {
         ggml_fp16_t scale;
@@ -288,10 +350,12 @@ TEST("the largest integers do not overflow") {
             std::memcpy(m.rows.data(), blocks.data(), m.rows.size());
             const std::vector<float> x(static_cast<size_t>(n_in * n_rows), 3.0f), none(n_out * n_rows);
             const double expected = 3.0 * weight * n_in;
-            for (const float value : run_product(isa, m, x, n_rows, {}, none, none)) {
+            for (const Precision precision : precisions) {
+                const Operand operand = operand_of(kernel_table(isa), m.type, precision);
                 // the byte products' multiplier is rounded: 2063 of 2063.118
-                const double bound = kernel_table(isa).product_bytes ? 1e-4 : 1e-6;
-                at_most(std::fabs(value / expected - 1), bound, isa, "largest sum");
+                const double bound = operand == Operand::bytes || operand == Operand::i8 ? 1e-4 : 1e-6;
+                for (const float value : run_product(isa, m, x, n_rows, {}, none, none, precision))
+                    at_most(std::fabs(value / expected - 1), bound, isa, "largest sum");
             }
         }
     }

@@ -1,0 +1,50 @@
+// What packing, widening and products with 8-bit activations agree on.
+//
+// vpdpbusd multiplies unsigned bytes (weights) by signed ones (activations): four inputs of 16 outputs with those of
+// one token. Every quantised type becomes unsigned bytes u that stand for u - 128; a sum begins with what takes the 128
+// off again. A part of the inputs is what has one multiplier, a block of 32 inputs or half of one (q6_K):
+//
+//   w x = token_scale * output_scale / 16 * (sum of the parts' multiplier * S / 16 + sum of the blocks' minimum * X)
+//
+// with S the sum of (u - 128) x over a part and X that of x over a block, all in integers. S takes 20 bits; S / 16,
+// rounded to nearest, takes 16, so that two parts meet their multipliers in one vpdpwssd. Sums leave the integers once
+// in a run of 128 inputs, which is what has one scale a token: an instruction beside vpdpbusd for each 15 of it.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/kernels.h"
+
+namespace altclip::avx512 {
+
+/// Rows of [token_tile] words of a run of activations.
+enum I8Row : int64_t {
+    i8_values = 0,         // 32: x of four inputs (int8)
+    i8_block_starts = 32,  // 4: 8 - 128 X or 7 - 128 X, in turns, for S / 16 to be rounded up or down at a half
+    i8_half_starts = 36,   // 8: the same of half blocks
+    i8_input_sums = 44,    // 2: X of two blocks (int16)
+    i8_token_scale = 46    // 1: f32
+};
+static_assert(i8_token_scale + 1 == i8_run_words, "whole runs");
+
+/// A run of an output tile's weights: where each begins, in bytes.
+inline constexpr int64_t i8_multipliers = 0;  // 2, or 4 for halves: of two parts [output_tile][2] (int16)
+inline constexpr int64_t i8_minimums = 256;   // 2: of two blocks [output_tile][2] (int16), where the type has them
+inline constexpr int64_t i8_weights = 384;    // 32: u of four inputs [output_tile][4]
+inline constexpr int64_t i8_run_bytes = i8_weights + i8_run * output_tile;
+
+void pack_i8(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out);
+void widen_q8_0_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+void widen_q4_0_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+void widen_q4_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+void widen_q5_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+void widen_q6_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+
+/// What has a multiplier, and whether blocks have minimums.
+enum class Parts { blocks, blocks_with_minimum, halves };
+
+template <Parts parts>
+void product_i8(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t * a, const int16_t * b, int64_t next,
+                const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
+
+}  // namespace altclip::avx512

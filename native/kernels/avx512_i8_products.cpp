@@ -1,0 +1,122 @@
+// Products with 8-bit activations for the AVX-512 VNNI tables: see avx512_i8.h.
+//
+// Tiles of 4 tokens by 32 outputs: eight sums of a part and eight of the part before, eight of the run, eight floats.
+// vpdpbusd takes four cycles and one may begin in each, so that eight sums are enough.
+#if defined(__x86_64__) || defined(_M_X64)
+
+#include <utility>
+
+#include "kernels/avx512_i8.h"
+#include "kernels/avx512_products.h"
+
+namespace altclip::avx512 {
+
+namespace {
+
+constexpr int max_rows = 4;
+
+/// S of one part for R tokens by T tiles, and 8.
+template <int R, int T, int n_quads, int... I>
+inline void sum_part(std::integer_sequence<int, I...>, const int32_t * starts, const int32_t * values,
+                     const uint8_t * w0, const uint8_t * w1, __m512i (&sums)[R * T]) {
+    ((sums[I] = _mm512_set1_epi32(starts[I / T])), ...);
+#pragma GCC unroll 8
+    for (int q = 0; q < n_quads; ++q, values += token_tile, w0 += 64, w1 += 64) {
+        const __m512i u0 = _mm512_loadu_si512(w0), u1 = _mm512_loadu_si512(w1);
+        ((sums[I] = _mm512_dpbusd_epi32(sums[I], I % T ? u1 : u0, _mm512_set1_epi32(values[I / T]))), ...);
+    }
+}
+
+template <Parts parts, int R, int T, int... I>
+void tile_i8(std::integer_sequence<int, I...> all, int64_t n_runs, const int32_t * a, const uint8_t * b, int64_t next,
+             const float * output_scales, float * c, int64_t ldc, bool accumulate, Ahead ahead) {
+    constexpr int n_quads = parts == Parts::halves ? 4 : 8;
+    constexpr int64_t starts_row = parts == Parts::halves ? i8_half_starts : i8_block_starts;
+    const auto at = [c, ldc](int i) { return c + i / T * ldc + i % T * output_tile; };
+    __m512 totals[R * T] = {(accumulate ? _mm512_loadu_ps(at(I)) : _mm512_setzero_ps())...};
+    for (; n_runs > 0; --n_runs, a += i8_run_words * token_tile, b += i8_run_bytes) {
+        const auto load = [b, next](int64_t offset, int tile) { return _mm512_loadu_si512(b + tile * next + offset); };
+        __m512i sums[R * T] = {((void)I, _mm512_setzero_si512())...};
+        if constexpr (parts == Parts::blocks_with_minimum) {
+            for (int64_t p = 0; p < 2; ++p) {
+                const __m512i m0 = load(i8_minimums + p * 64, 0), m1 = load(i8_minimums + p * 64, T - 1);
+                const int32_t * x = a + (i8_input_sums + p) * token_tile;
+                ((sums[I] = _mm512_dpwssd_epi32(sums[I], I % T ? m1 : m0, _mm512_set1_epi32(x[I / T]))), ...);
+            }
+        }
+#pragma GCC unroll 1  // unrolled, it is no faster
+        for (int64_t p = 0; p < 16 / n_quads; ++p) {
+            const int32_t * starts = a + (starts_row + 2 * p) * token_tile;
+            const int32_t * values = a + (i8_values + 2 * p * n_quads) * token_tile;
+            const uint8_t * weights = b + i8_weights + 2 * p * n_quads * 64;
+            for (int64_t i = 0; i < ahead.step; i += 64) {
+                fetch(ahead.memory + i);
+                if (T > 1) fetch(ahead.memory + ahead.next + i);
+            }
+            ahead.memory += ahead.step;
+            __m512i first[R * T], second[R * T];
+            sum_part<R, T, n_quads>(all, starts, values, weights, weights + (T - 1) * next, first);
+            ((first[I] = _mm512_srli_epi32(first[I], 4)), ...);
+            starts += token_tile, values += n_quads * token_tile, weights += n_quads * 64;
+            sum_part<R, T, n_quads>(all, starts, values, weights, weights + (T - 1) * next, second);
+            ((second[I] = _mm512_mask_blend_epi16(0xaaaaaaaa, first[I], _mm512_slli_epi32(second[I], 12))), ...);
+            const __m512i m0 = load(i8_multipliers + p * 64, 0), m1 = load(i8_multipliers + p * 64, T - 1);
+            ((sums[I] = _mm512_dpwssd_epi32(sums[I], second[I], I % T ? m1 : m0)), ...);
+        }
+        const int32_t * scales = a + i8_token_scale * token_tile;
+        ((totals[I] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[I]),
+                                      _mm512_castsi512_ps(_mm512_set1_epi32(scales[I / T])), totals[I])),
+         ...);
+    }
+    const auto scale = [output_scales](int tile) {
+        return output_scales
+                   ? _mm512_mul_ps(_mm512_loadu_ps(output_scales + tile * output_tile), _mm512_set1_ps(1.0f / 16))
+                   : _mm512_set1_ps(1.0f);
+    };
+    const __m512 scale0 = scale(0), scale1 = scale(T - 1);
+    (_mm512_storeu_ps(at(I), _mm512_mul_ps(totals[I], I % T ? scale1 : scale0)), ...);
+}
+
+}  // namespace
+
+template <Parts parts>
+void product_i8(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t * a, const int16_t * b, int64_t next,
+                const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
+    // equal shares of the rows, and to each pair of parts of the memory asked for
+    const int64_t n_passes = (n_rows + max_rows - 1) / max_rows;
+    const int64_t n_pairs = n_passes * n_runs * (parts == Parts::halves ? 4 : 2);
+    const int64_t ahead_step = (ahead.step * n_runs * i8_run_words + n_pairs - 1) / n_pairs;
+    const auto * weights = reinterpret_cast<const uint8_t *>(b);
+    for (int64_t pass = 0; pass < n_passes; ++pass) {
+        const int64_t row = n_rows * pass / n_passes, n = n_rows * (pass + 1) / n_passes - row;
+        const Ahead here{ahead.memory + pass * (n_pairs / n_passes) * ahead_step, ahead_step, ahead.next};
+        const auto run = [&](auto r, auto t) {
+            constexpr int R = decltype(r)::value, T = decltype(t)::value;
+            tile_i8<parts, R, T>(std::make_integer_sequence<int, R * T>(), n_runs, a + row, weights, 2 * next,
+                                 output_scales, c + row * ldc, ldc, accumulate, here);
+        };
+        const auto rows = [&](auto t) {
+            switch (n) {
+                case 4: return run(std::integral_constant<int, 4>(), t);
+                case 3: return run(std::integral_constant<int, 3>(), t);
+                case 2: return run(std::integral_constant<int, 2>(), t);
+                default: return run(std::integral_constant<int, 1>(), t);
+            }
+        };
+        if (n_tiles > 1)
+            rows(std::integral_constant<int, 2>());
+        else
+            rows(std::integral_constant<int, 1>());
+    }
+}
+
+template void product_i8<Parts::blocks>(int64_t, int64_t, int64_t, const int32_t *, const int16_t *, int64_t,
+                                        const float *, float *, int64_t, bool, const Ahead &);
+template void product_i8<Parts::blocks_with_minimum>(int64_t, int64_t, int64_t, const int32_t *, const int16_t *,
+                                                     int64_t, const float *, float *, int64_t, bool, const Ahead &);
+template void product_i8<Parts::halves>(int64_t, int64_t, int64_t, const int32_t *, const int16_t *, int64_t,
+                                        const float *, float *, int64_t, bool, const Ahead &);
+
+}  // namespace altclip::avx512
+
+#endif

@@ -1,0 +1,145 @@
+// Quantised weights as unsigned bytes for the AVX-512 VNNI tables: see avx512_i8.h, and kernels.h for how they lie in
+// memory.
+#if defined(__x86_64__) || defined(_M_X64)
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/avx512.h"
+#include "kernels/avx512_i8.h"
+
+namespace altclip::avx512 {
+
+namespace {
+
+constexpr int64_t run_blocks = i8_run / 32;
+constexpr int64_t block_values = 32 * output_tile;
+
+/// Of a block, [output_tile] in the low halves of 32-bit words, modulo 2^16.
+struct Numbers {
+    __m512i multipliers[2];  // the second of the second half, if halves have their own
+    __m512i minimum;
+};
+
+__m512i load_numbers(const uint8_t * p) {
+    return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
+}
+
+__m512i pair(__m512i first, __m512i second) {
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, first, _mm512_slli_epi32(second, 16));
+}
+
+/// Runs of the blocks; widen_block(block, values [8][output_tile][4]) gives its numbers. What a last run lacks is zero.
+template <Parts parts, int64_t block_bytes, typename WidenBlock>
+void widen_runs(const uint8_t * blocks, int64_t n_blocks, int16_t * out, const WidenBlock & widen_block) {
+    auto * run = reinterpret_cast<uint8_t *>(out);
+    for (; n_blocks > 0; n_blocks -= run_blocks, run += i8_run_bytes) {
+        const int64_t n = std::min(n_blocks, run_blocks);
+        Numbers numbers[run_blocks] = {};
+        for (int64_t i = 0; i < n; ++i, blocks += block_bytes)
+            numbers[i] = widen_block(blocks, run + i8_weights + i * block_values);
+        std::memset(run + i8_weights + n * block_values, 0, static_cast<size_t>((run_blocks - n) * block_values));
+        for (int64_t i = 0; i < run_blocks; ++i) {
+            const auto & [multipliers, minimum] = numbers[i];
+            if constexpr (parts == Parts::halves) {
+                _mm512_storeu_si512(run + i8_multipliers + i * 64, pair(multipliers[0], multipliers[1]));
+            } else if (i % 2 == 1) {
+                _mm512_storeu_si512(run + i8_multipliers + i / 2 * 64,
+                                    pair(numbers[i - 1].multipliers[0], multipliers[0]));
+                if constexpr (parts == Parts::blocks_with_minimum)
+                    _mm512_storeu_si512(run + i8_minimums + i / 2 * 64, pair(numbers[i - 1].minimum, minimum));
+            }
+        }
+    }
+}
+
+/// The counts of _mm512_rolv_epi32 for outputs 0 to 7 and 8 to 15.
+__m512i rotations(int low, int high) {
+    return _mm512_inserti64x4(_mm512_set1_epi32(low & 31), _mm256_set1_epi32(high & 31), 1);
+}
+
+/// The bits of four inputs by 16 outputs to the top of their bytes. A word holds an input's bits of output o and of
+/// output o + 8, and of the input two further on: both halves of a vector begin with the same eight outputs' words.
+template <int n_high>
+struct LowBits {
+    static constexpr int n_bits = 4 + n_high, n_groups = n_high == 2 ? 2 : 4;  // fours of inputs in a word's high bits
+    const __m512i low = rotations(4 - n_high, -n_high);
+    const __m512i low_mask = _mm512_set1_epi8(static_cast<char>(15 << (4 - n_high)));
+    // a word's bytes are inputs two apart
+    const __m512i order = _mm512_broadcast_i32x4(_mm_set_epi32(0x0f0d0e0c, 0x0b090a08, 0x07050604, 0x03010200));
+
+    __m512i operator()(const uint8_t * q, int group) const {
+        const auto both = [](const uint8_t * p) {
+            return _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
+        };
+        __m512i u = _mm512_and_si512(_mm512_rolv_epi32(both(q + group * 32), low), low_mask);
+        if constexpr (n_high > 0) {
+            const __m512i words = both(q + 256 + group / n_groups * 32);
+            const int first = group % n_groups * 4 * n_high;  // the group's bits: for each input both outputs'
+            const auto place = [&](int from, int to) {
+                const __m512i mask = _mm512_set1_epi16(static_cast<int16_t>(((1 << n_high) - 1) << to));
+                return _mm512_and_si512(_mm512_rolv_epi32(words, rotations(to - from, to - from - n_high)), mask);
+            };
+            u = _mm512_or_si512(u, place(first, 8 - n_high));
+            u = _mm512_or_si512(u, place(first + 2 * n_high, 16 - n_high));
+        }
+        return _mm512_shuffle_epi8(u, order);
+    }
+};
+
+template <int n_high, Parts parts, int64_t block_bytes>
+void widen_low_bits(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    constexpr int64_t numbers_bytes = block_bytes - block_values * (4 + n_high) / 8;
+    const LowBits<n_high> bits;
+    widen_runs<parts, block_bytes>(blocks, n_blocks, out, [&bits](const uint8_t * block, uint8_t * values) {
+        for (int group = 0; group < 8; ++group, values += 64)
+            _mm512_storeu_si512(values, bits(block + numbers_bytes, group));
+        // with q = u / 2^(4 - n_high): q scale - minimum = (u - 128) scale / 2^(4 - n_high) + 8 * 2^n_high scale -
+        // minimum
+        const __m512i scale = load_numbers(block);
+        Numbers numbers = {{_mm512_slli_epi32(scale, n_high)}, {}};
+        if constexpr (parts != Parts::blocks) {
+            const __m512i second = load_numbers(block + 2 * output_tile);
+            numbers.multipliers[1] = _mm512_slli_epi32(second, n_high);
+            numbers.minimum = _mm512_sub_epi32(_mm512_slli_epi32(scale, 3 + n_high), second);
+        }
+        return numbers;
+    });
+}
+
+}  // namespace
+
+void widen_q8_0_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    const __m512i offset = _mm512_set1_epi8(-128);
+    // pairs of inputs of 16 outputs, behind them the next pairs: an output's four inputs are word o and word 16 + o
+    const __m512i outputs = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i order = pair(outputs, _mm512_add_epi32(outputs, _mm512_set1_epi32(output_tile)));
+    widen_runs<Parts::blocks, q8_block_bytes>(blocks, n_blocks, out, [&](const uint8_t * block, uint8_t * values) {
+        for (int64_t i = 0; i < q8_block / 4; ++i) {
+            const __m512i pairs = _mm512_loadu_si512(block + output_tile * 2 + i * 64);
+            _mm512_storeu_si512(values + i * 64, _mm512_xor_si512(_mm512_permutexvar_epi16(order, pairs), offset));
+        }
+        // q multiplier / 128, in sixteenths
+        return Numbers{{_mm512_slli_epi32(load_numbers(block), 1)}, {}};
+    });
+}
+
+void widen_q4_0_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    widen_low_bits<0, Parts::blocks, q4_0_block_bytes>(blocks, n_blocks, out);
+}
+
+void widen_q4_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    widen_low_bits<0, Parts::blocks_with_minimum, q4_k_block_bytes>(blocks, n_blocks, out);
+}
+
+void widen_q5_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    widen_low_bits<1, Parts::blocks_with_minimum, q5_k_block_bytes>(blocks, n_blocks, out);
+}
+
+void widen_q6_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    widen_low_bits<2, Parts::halves, q6_k_block_bytes>(blocks, n_blocks, out);
+}
+
+}  // namespace altclip::avx512
+
+#endif

@@ -1,0 +1,11 @@
+// How finely activations are rounded for products with quantised weights.
+#pragma once
+
+namespace altclip {
+
+enum class Precision {
+    fine,   // 14 bits, one scale a token
+    coarse  // 8 bits, one scale a token for 128 inputs; where the instruction set does not gain by it, as fine
+};
+
+}  // namespace altclip

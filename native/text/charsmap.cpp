@@ -85,20 +85,25 @@ size_t Charsmap::plain_length(std::string_view text) const {
     while (at < size) {
         const auto byte = [&text, at](size_t i) { return static_cast<unsigned char>(text[at + i]); };
         const auto trails = [&byte](size_t i) { return (byte(i) & 0xC0) == 0x80; };
+        size_t length = 1;
+        bool keeps = false;
         if (byte(0) < n_ascii) {
             constexpr size_t none = 0xFF;  // no rule has such a byte
-            const size_t next = at + 1 < size ? byte(1) : none;
-            if (byte(0) == ' ' || !keeps_ascii_[byte(0) * size_t{256} + next]) break;
-            ++at;
-        } else if (size - at >= 3 && byte(0) >= 0xE1 && byte(0) <= 0xEC && trails(1) && trails(2)) {
-            if (!keeps_planar_[(byte(0) & 0x0Fu) << 12 | (byte(1) & 0x3Fu) << 6 | (byte(2) & 0x3Fu)]) break;
-            at += 3;
+            if (byte(0) == ' ') break;
+            keeps = keeps_ascii_[byte(0) * size_t{256} + (at + 1 < size ? byte(1) : none)];
+        } else if (size - at >= 3 && byte(0) >= 0xE0 && byte(0) <= 0xEC && trails(1) && trails(2)) {
+            length = 3;
+            const size_t code = (byte(0) & 0x0Fu) << 12 | (byte(1) & 0x3Fu) << 6 | (byte(2) & 0x3Fu);
+            if (code < 0x800) break;  // overlong
+            keeps = keeps_planar_[code];
         } else if (size - at >= 2 && byte(0) >= 0xC2 && byte(0) <= 0xDF && trails(1)) {
-            if (!keeps_planar_[(byte(0) & 0x1Fu) << 6 | (byte(1) & 0x3Fu)]) break;
-            at += 2;
+            length = 2;
+            keeps = keeps_planar_[(byte(0) & 0x1Fu) << 6 | (byte(1) & 0x3Fu)];
         } else {
             break;
         }
+        if (!keeps && longest_prefix(text.substr(at)).length > 0) break;
+        at += length;
     }
     return at;
 }

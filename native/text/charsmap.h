@@ -23,8 +23,8 @@ public:
     /// The longest rule that `text` begins with.
     Match longest_prefix(std::string_view text) const;
 
-    /// Bytes at the beginning of `text` that no rule touches, whole characters up to a space or anything unusual: what
-    /// a rule begins with, malformed bytes, what lies beyond the Basic Multilingual Plane.
+    /// Bytes at the beginning of `text` that no rule touches: whole characters up to a space, a rule, or anything
+    /// unusual (malformed bytes, U+D000 and beyond).
     size_t plain_length(std::string_view text) const;
 
 private:

@@ -28,8 +28,8 @@ describe('downloads', () => {
       else if (url === '/loop') redirect('/loop');
       else if (url === '/file') redirect('file:///etc/passwd');
       else if (url === '/nowhere') redirect('http://[');
-      else if (url === '/slow') setTimeout(redirect, 60, '/slower');
-      else if (url === '/slower') setTimeout(redirect, 60, '/cat.png');
+      else if (url === '/slow') setTimeout(redirect, 600, '/slower');
+      else if (url === '/slower') setTimeout(redirect, 600, '/cat.png');
       else if (url === '/page') response.writeHead(200, { 'content-type': 'image/jpeg' }).end(page);
       else if (url === '/drip') {
         const drip = setInterval(() => response.write('x'), 20);
@@ -70,7 +70,7 @@ describe('downloads', () => {
   });
 
   it('may take their time at each redirect', async () => {
-    const patient = { ...downloadLimits, silence: 100 };
+    const patient = { ...downloadLimits, silence: 1000 };
     expect((await download(`${address}/slow`, undefined, patient)).bytes).toEqual(cat);
   });
 

@@ -174,6 +174,7 @@ export interface NativeTokenizer {
   readonly paddingSide: 'left' | 'right';
   readonly truncationSide: 'left' | 'right';
   readonly cleanUpTokenizationSpaces: boolean;
+  readonly modelInputNames: string[];
   /** Ids without any special token around them. */
   encode(text: string, withOffsets: boolean): NativeEncoding;
   encodeBatch(texts: string[], withOffsets: boolean): NativeEncodings;

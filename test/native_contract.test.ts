@@ -59,6 +59,7 @@ const tokenizer: Shape<NativeTokenizer> = {
   paddingSide: 'string',
   truncationSide: 'string',
   cleanUpTokenizationSpaces: 'boolean',
+  modelInputNames: 'array',
   encode: 'function',
   encodeBatch: 'function',
   idToToken: 'function',

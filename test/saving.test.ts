@@ -131,11 +131,53 @@ describe('tokenizer_config.json', () => {
   });
 
   it.each([
+    [
+      ['input_ids', 'token_type_ids', 'attention_mask'],
+      ['input_ids', 'token_type_ids', 'attention_mask'],
+    ],
+    [['input_ids'], ['input_ids']],
+    [[], ['input_ids']],
+    [['token_type_ids'], ['input_ids', 'token_type_ids']],
+  ])('says what a call gives, model_input_names %j; a GGUF and a saved tokenizer keep it', async (names, given) => {
+    const made = tokenizerFolder(`names-${names}`, { model_input_names: names });
+    for (const name of ['config.json', 'model.safetensors']) copyFileSync(path.join(e2e, name), path.join(made, name));
+    const saved = path.join(folder, `names-saved-${names}`);
+    await (await XLMRobertaTokenizer.from_pretrained(made)).save_pretrained(saved);
+    expect(read(saved, 'tokenizer_config.json').model_input_names).toEqual(names);
+    const values: Record<string, number[][]> = {
+      input_ids: [
+        [0, 9, 184, 2],
+        [0, 9, 2, 1],
+      ],
+      token_type_ids: [
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],
+      ],
+      attention_mask: [
+        [1, 1, 1, 1],
+        [1, 1, 1, 0],
+      ],
+    };
+    for (const source of [made, saved, await converted(made, `names-${names}.gguf`)]) {
+      const tokenizer = await XLMRobertaTokenizer.from_pretrained(source);
+      expect(tokenizer.model_input_names).toEqual(names);
+      const call = { padding: true, return_tensor: false } as const;
+      const encoding = tokenizer(['a cat', 'a'], call);
+      expect(encoding).toEqual(Object.fromEntries(given.map((name) => [name, values[name]])));
+      const asked = { ...call, return_attention_mask: true, return_token_type_ids: false };
+      expect(Object.keys(tokenizer(['a cat', 'a'], asked))).toEqual(['input_ids', 'attention_mask']);
+    }
+  });
+
+  it.each([
     [{ padding_side: 'middle' }, 'padding_side is "middle"'],
     [{ padding_side: null }, 'padding_side is null'],
     [{ truncation_side: 7 }, 'truncation_side is 7'],
     [{ clean_up_tokenization_spaces: 'yes' }, 'clean_up_tokenization_spaces is "yes"'],
     [{ model_max_length: 'x' }, 'model_max_length is "x"'],
+    [{ model_input_names: null }, 'model_input_names is null'],
+    [{ model_input_names: 'input_ids' }, 'model_input_names is "input_ids"'],
+    [{ model_input_names: ['input_ids', 7] }, 'model_input_names is ["input_ids",7]'],
   ])('is refused: %j', async (fields, message) => {
     const made = tokenizerFolder(`bad-${message}`.replace(/\W/g, '_'), fields);
     await expect(XLMRobertaTokenizer.from_pretrained(made)).rejects.toMatchObject({

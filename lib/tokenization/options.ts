@@ -1,5 +1,6 @@
 import { invalid } from '../errors';
 import { kindOf } from '../tensor';
+import type { XLMRobertaTokenizer } from './tokenizer';
 
 /** How rows get one length: not at all, to the longest of the call, or to `max_length`. */
 export type PaddingStrategy = boolean | 'longest' | 'max_length' | 'do_not_pad';
@@ -29,8 +30,9 @@ export interface TokenizerOptions {
   /** What truncation cuts comes back as further rows, which share `stride` tokens. */
   return_overflowing_tokens?: boolean | undefined;
   stride?: number | undefined;
-  /** Default true. */
+  /** Default: whether the tokenizer's model_input_names has attention_mask; true where nothing states them. */
   return_attention_mask?: boolean | undefined;
+  /** Default: whether the tokenizer's model_input_names has token_type_ids; false where nothing states them. */
   return_token_type_ids?: boolean | undefined;
   return_special_tokens_mask?: boolean | undefined;
   /** UTF-16 code units [begin, end) of each token in its text; [0, 0] for tokens that were added. */
@@ -111,7 +113,7 @@ const truncations = new Map<unknown, ResolvedOptions['truncation']>([
 export function resolveOptions(
   options: TokenizerOptions,
   modelMaxLength: number | undefined,
-  sides: { padding_side: 'left' | 'right'; truncation_side: 'left' | 'right' },
+  tokenizer: Pick<XLMRobertaTokenizer, 'padding_side' | 'truncation_side' | 'model_input_names'>,
 ): ResolvedOptions {
   if (typeof options !== 'object' || options === null) invalid(`options: got ${kindOf(options)}, expected an object`);
   for (const [key, value] of Object.entries(options)) {
@@ -145,13 +147,13 @@ export function resolveOptions(
     truncation,
     maxLength,
     multiple,
-    paddingSide: side(options.padding_side ?? sides.padding_side, 'padding_side'),
-    truncationSide: side(options.truncation_side ?? sides.truncation_side, 'truncation_side'),
+    paddingSide: side(options.padding_side ?? tokenizer.padding_side, 'padding_side'),
+    truncationSide: side(options.truncation_side ?? tokenizer.truncation_side, 'truncation_side'),
     splitIntoWords: options.is_split_into_words ?? false,
     overflow: options.return_overflowing_tokens ?? false,
     stride,
-    attentionMask: options.return_attention_mask ?? true,
-    tokenTypeIds: options.return_token_type_ids ?? false,
+    attentionMask: options.return_attention_mask ?? tokenizer.model_input_names.includes('attention_mask'),
+    tokenTypeIds: options.return_token_type_ids ?? tokenizer.model_input_names.includes('token_type_ids'),
     specialTokensMask: options.return_special_tokens_mask ?? false,
     offsets: options.return_offsets_mapping ?? false,
     length: options.return_length ?? false,

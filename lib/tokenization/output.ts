@@ -10,7 +10,7 @@ export interface BatchEncoding {
   input_ids: Tensor<'int64'>;
   /** [rows, tokens], zeros: XLM-RoBERTa has one type. */
   token_type_ids?: Tensor<'int64'>;
-  /** [rows, tokens]: 1 at tokens, 0 at padding; absent only with return_attention_mask: false. */
+  /** [rows, tokens]: 1 at tokens, 0 at padding; there unless model_input_names or the call leaves it out. */
   attention_mask?: Tensor<'int64'>;
   /** [rows, tokens]: 1 at <s>, </s> and padding that the tokenizer added. */
   special_tokens_mask?: Tensor<'int64'>;

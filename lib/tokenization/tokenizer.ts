@@ -69,8 +69,8 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
   truncation_side: 'left' | 'right';
   /** Whether decode cleans up unless a call says otherwise; false where nothing states it. May be set. */
   clean_up_tokenization_spaces: boolean;
-  /** Names of the tensors that a call can give a model. */
-  readonly model_input_names: string[] = ['input_ids', 'attention_mask'];
+  /** What a call gives unless it says otherwise: input_ids, and which of attention_mask and token_type_ids. May be set. */
+  model_input_names: string[];
   private readonly native: NativeTokenizer;
 
   /** Not public: use {@link from_pretrained} or {@link from_file}. */
@@ -98,6 +98,7 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
     this.padding_side = tokenizer.paddingSide;
     this.truncation_side = tokenizer.truncationSide;
     this.clean_up_tokenization_spaces = tokenizer.cleanUpTokenizationSpaces;
+    this.model_input_names = tokenizer.modelInputNames;
   }
 
   /**
@@ -215,6 +216,7 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
       cls_token: this.cls_token,
       eos_token: this.eos_token,
       mask_token: this.mask_token,
+      model_input_names: this.model_input_names,
       model_max_length: this.model_max_length,
       pad_token: this.pad_token,
       padding_side: this.padding_side,

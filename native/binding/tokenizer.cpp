@@ -41,6 +41,12 @@ bool flag_of(const Napi::Value & value, const char * name) {
     return value.As<Napi::Boolean>().Value();
 }
 
+Napi::Array strings(Napi::Env env, const std::vector<std::string> & values) {
+    Napi::Array array = Napi::Array::New(env, values.size());
+    for (uint32_t i = 0; i < values.size(); ++i) array.Set(i, values[i]);
+    return array;
+}
+
 Napi::Object special_tokens(Napi::Env env, const SpecialTokens & special) {
     Napi::Object object = Napi::Object::New(env);
     object.Set("bos", special.bos);
@@ -86,6 +92,7 @@ public:
         const auto side = [env](bool left) { return Napi::String::New(env, left ? "left" : "right"); };
         define_value("paddingSide", side(vocabulary.pads_left));
         define_value("truncationSide", side(vocabulary.cuts_left));
+        define_value("modelInputNames", strings(env, vocabulary.model_input_names));
         define_value("cleanUpTokenizationSpaces", Napi::Boolean::New(env, vocabulary.cleans_up));
         if (vocabulary.model_max_length) {
             define_value("modelMaxLength", Napi::Number::New(env, *vocabulary.model_max_length));

@@ -169,6 +169,11 @@ void write_vocabulary(gguf_context * gguf, const Vocabulary & vocabulary, int32_
     if (vocabulary.cuts_left) gguf_set_val_str(gguf, keys::tokenizer_truncation_side, "left");
     if (vocabulary.cleans_up) gguf_set_val_bool(gguf, keys::tokenizer_clean_up_spaces, true);
     if (vocabulary.model_max_length) set_u32(gguf, keys::tokenizer_model_max_length, *vocabulary.model_max_length);
+    if (vocabulary.model_input_names != default_input_names()) {
+        std::vector<const char *> names;
+        for (const std::string & name : vocabulary.model_input_names) names.push_back(name.c_str());
+        gguf_set_arr_str(gguf, keys::tokenizer_model_input_names, names.data(), names.size());
+    }
 }
 
 }  // namespace altclip

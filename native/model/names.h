@@ -73,7 +73,8 @@ inline constexpr const char * tokenizer_trie = "altclip.tokenizer.trie";
 inline constexpr const char * tokenizer_padding_side = "altclip.tokenizer.padding_side";
 inline constexpr const char * tokenizer_truncation_side = "altclip.tokenizer.truncation_side";
 inline constexpr const char * tokenizer_clean_up_spaces = "altclip.tokenizer.clean_up_tokenization_spaces";
-inline constexpr const char * tokenizer_model_max_length = "altclip.tokenizer.model_max_length";  // optional
+inline constexpr const char * tokenizer_model_max_length = "altclip.tokenizer.model_max_length";    // optional
+inline constexpr const char * tokenizer_model_input_names = "altclip.tokenizer.model_input_names";  // optional, string[]
 
 }  // namespace altclip::keys
 

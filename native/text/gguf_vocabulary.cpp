@@ -63,6 +63,10 @@ Vocabulary read_gguf_vocabulary(std::shared_ptr<const GgufFile> file) {
     vocabulary.pads_left = is_left(*file, keys::tokenizer_padding_side);
     vocabulary.cuts_left = is_left(*file, keys::tokenizer_truncation_side);
     vocabulary.cleans_up = file->has(keys::tokenizer_clean_up_spaces) && file->boolean(keys::tokenizer_clean_up_spaces);
+    if (file->has(keys::tokenizer_model_input_names)) {
+        const auto names = file->strings(keys::tokenizer_model_input_names);
+        vocabulary.model_input_names.assign(names.begin(), names.end());
+    }
     validate_vocabulary(vocabulary, file->path());
     vocabulary.storage = std::move(file);
     return vocabulary;

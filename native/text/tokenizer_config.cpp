@@ -38,6 +38,18 @@ std::optional<int32_t> length_of(const json & value, const std::string & path) {
     return static_cast<int32_t>(length);
 }
 
+std::vector<std::string> names_of(const json & value, const std::string & path) {
+    std::vector<std::string> names;
+    for (const json & name : value.is_array() ? value : json::array({value})) {
+        // a GGUF's strings end at a NUL
+        if (!value.is_array() || !name.is_string() || name.get_ref<const std::string &>().find('\0') != std::string::npos) {
+            fail(ErrorCode::model_format, path, ": model_input_names is ", value.dump(), ", expected an array of names");
+        }
+        names.push_back(name);
+    }
+    return names;
+}
+
 }  // namespace
 
 void read_tokenizer_config(const std::string & path, Vocabulary & vocabulary) {
@@ -66,6 +78,8 @@ void read_tokenizer_config(const std::string & path, Vocabulary & vocabulary) {
     vocabulary.cleans_up = clean_up == true;
     const json length = config.value("model_max_length", json());
     if (!length.is_null()) vocabulary.model_max_length = length_of(length, path);
+    const auto names = config.find("model_input_names");
+    if (names != config.end()) vocabulary.model_input_names = names_of(*names, path);
 }
 
 }  // namespace altclip

@@ -25,6 +25,11 @@ struct SpecialTokens {
     int32_t mask = -1;  // the last id
 };
 
+/// XLM-RoBERTa's model_input_names: what a call gives without being asked.
+inline std::vector<std::string> default_input_names() {
+    return {"input_ids", "attention_mask"};
+}
+
 struct Vocabulary {
     std::vector<std::string_view> tokens;  // by id, UTF-8; views into storage
     std::vector<float> scores;             // by id; log probabilities of the unigram model
@@ -39,6 +44,7 @@ struct Vocabulary {
     bool pads_left = false;  // padding_side
     bool cuts_left = false;  // truncation_side
     bool cleans_up = false;  // clean_up_tokenization_spaces of decode
+    std::vector<std::string> model_input_names = default_input_names();
     std::shared_ptr<const void> storage;
 };
 

@@ -63,6 +63,8 @@ export interface NativeModelFile {
   /** preprocessor_config.json as the file carries it, if it does. */
   preprocessor?: Record<string, unknown>;
   hasTokenizer: boolean;
+  /** Version of the layout, where linear weights lie packed for the CPU's kernels. */
+  packedLayout?: number;
   tensors: NativeTensorInfo[];
 }
 
@@ -203,6 +205,8 @@ export interface NativeConvertOptions {
   dtype: NativeDType | 'auto';
   /** That tower alone, and the checkpoint may lack the other; both where absent. */
   tower?: Tower | undefined;
+  /** Linear weights as the CPU's kernels read them: loading then takes no work, and nothing else can read them. */
+  packed?: boolean | undefined;
   /** general.name; the folder's name where absent. */
   name?: string | undefined;
   abort?: NativeAbortFlag | undefined;

@@ -228,6 +228,17 @@ describe('convert and info', () => {
     expect(JSON.parse(stdout)[0].labels[0].label).toBe('lion');
   });
 
+  it('packs weights for the CPU, says so, and such a file runs', async () => {
+    const output = path.join(folder, 'demo-packed.gguf');
+    const converted = await altclip(['convert', checkpoint, output, '--dtype', 'q8_0', '--packed']);
+    expect(converted).toMatchObject({ code: 0, stderr: '' });
+    const info = await altclip(['info', output, '--tensors']);
+    expect(info.stdout).toMatch(/q8_0, packed for the CPU \(layout \d+\)/);
+    expect(info.stdout).toMatch(/t\.blk\.0\.attn_q\.weight\.packed_q8_0 +i8 +\d+/);
+    const { stdout } = await altclip(['classify', picture('lion'), '--labels', 'lion,key', '-m', output, '--json']);
+    expect(JSON.parse(stdout)[0].labels[0].label).toBe('lion');
+  });
+
   it('leaves no file behind on Ctrl-C', async () => {
     const source = mkdtempSync(path.join(folder, 'large-'));
     const output = mkdtempSync(path.join(folder, 'stopped-'));

@@ -49,6 +49,7 @@ const modelFile: Shape<NativeModelFile> = {
   hparams: 'object',
   preprocessor: 'object',
   hasTokenizer: 'boolean',
+  packedLayout: 'absent', // the demo is not packed
   tensors: 'array',
 };
 

@@ -6,7 +6,7 @@ import { type Command, parse, UsageError } from './arguments.mjs';
 import { dtypeOf } from './model.mjs';
 import { Progress, size } from './terminal.mjs';
 
-const help = `Usage: altclip convert FOLDER OUT.gguf [--dtype D] [--tower T]
+const help = `Usage: altclip convert FOLDER OUT.gguf [--dtype D] [--tower T] [--packed]
 
 Converts a checkpoint in Hugging Face's layout (its JSON files, the tokenizer,
 the weights) into one file. It streams: memory stays small whatever the model's
@@ -19,6 +19,10 @@ size. OUT.gguf appears when it is complete.
       --tower T       text or vision: that tower alone, all that a search box
                       or an indexer needs of the model; the folder may lack
                       the other's weights
+      --packed        weights in the order in which the CPU reads them: such a
+                      file is ready as soon as it is opened, and runs on CPUs
+                      alone; another version of altclip may ask for it to be
+                      converted again
 
 Example, once BAAI/AltCLIP lies in the folder AltCLIP:
   altclip convert AltCLIP AltCLIP-q8_0.gguf --dtype q8_0`;
@@ -26,12 +30,16 @@ Example, once BAAI/AltCLIP lies in the folder AltCLIP:
 export const command: Command = {
   help,
   async run(args, { signal }) {
-    const { values, positionals } = parse(args, { dtype: { type: 'string' }, tower: { type: 'string' } });
+    const { values, positionals } = parse(args, {
+      dtype: { type: 'string' },
+      tower: { type: 'string' },
+      packed: { type: 'boolean' },
+    });
     const [source, output] = positionals;
     if (!source || !output || positionals.length > 2) throw new UsageError('convert needs FOLDER and OUT.gguf');
     if (path.extname(output) !== '.gguf') throw new UsageError(`expected a name that ends in .gguf, got '${output}'`);
     const dtype = dtypeOf(values.dtype);
-    const { tower } = values;
+    const { tower, packed } = values;
     if (tower !== undefined && tower !== 'text' && tower !== 'vision') {
       throw new UsageError(`--tower: expected text or vision, got '${tower}'`);
     }
@@ -44,7 +52,7 @@ export const command: Command = {
     };
     try {
       const report = await abortable(signal, (abort) =>
-        native.convertModel({ source, output, dtype, tower, abort, onProgress }),
+        native.convertModel({ source, output, dtype, tower, packed, abort, onProgress }),
       );
       progress.end();
       console.log(`${output}: ${report.tensors} tensors, ${report.dtype}, ${size(report.bytes)}`);

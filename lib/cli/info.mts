@@ -31,6 +31,10 @@ function hyperParameters({ hparams }: NativeModelFile): string {
   return table([['', paint('bold', 'text'), paint('bold', 'vision')], ...rows], [1, 2]);
 }
 
+function packing({ packedLayout }: NativeModelFile): string {
+  return packedLayout === undefined ? '' : `, packed for the CPU (layout ${packedLayout})`;
+}
+
 /** Tensors, elements and bytes of each weight type. */
 function weightTypes({ tensors }: NativeModelFile): string {
   const types = new Map<string, { count: number; elements: number; bytes: number }>();
@@ -67,7 +71,7 @@ export const command: Command = {
       return;
     }
     const { projectionDim, logitScaleInitValue } = model.hparams;
-    console.log(`${paint('bold', model.name)}  ${model.dtype}, ${size(model.bytes)}
+    console.log(`${paint('bold', model.name)}  ${model.dtype}${packing(model)}, ${size(model.bytes)}
 ${file}
 ${projectionDim > 0 ? `projection ${projectionDim}` : 'no projection'}, initial logit scale ${Number(logitScaleInitValue.toPrecision(6))}, ${model.hasTokenizer ? 'with' : 'no'} tokenizer, ${model.preprocessor ? 'with' : 'no'} preprocessor
 

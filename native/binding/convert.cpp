@@ -30,6 +30,7 @@ ConvertOptions convert_options(const Napi::Object & object) {
     options.output = text(object, "output");
     options.dtype = text(object, "dtype");
     if (!object.Get("name").IsUndefined()) options.name = text(object, "name");
+    if (!object.Get("packed").IsUndefined()) options.packed = boolean(object, "packed");
     if (!object.Get("tower").IsUndefined()) options.tower = text(object, "tower");
     options.abort = abort_flag_of(object.Get("abort"));
     options.n_threads = n_default_threads();

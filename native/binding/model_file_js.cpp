@@ -99,6 +99,7 @@ Napi::Object model_file_to_js(Napi::Env env, const ModelFile & model) {
     PreprocessorReader preprocessor(env, *model.file);
     read_preprocessor(preprocessor);
     if (!preprocessor.empty()) object.Set("preprocessor", preprocessor.object());
+    if (model.file->has(keys::packed_layout)) object.Set("packedLayout", model.file->u32(keys::packed_layout));
     object.Set("hasTokenizer", model.file->has(keys::tokenizer_tokens));
     object.Set("tensors", tensors_to_js(env, *model.file));
     return object;

@@ -16,6 +16,7 @@
 #include "error.h"
 #include "ggml-cpp.h"
 #include "io/atomic_file.h"
+#include "kernels/packed_weight.h"
 #include "model/file_type.h"
 #include "model/names.h"
 
@@ -126,11 +127,12 @@ void keep_tower(const std::string & tower, Hparams & hparams, std::vector<Tensor
     }
 }
 
-void write_keys(gguf_context * gguf, const Input & input, const FileType & file_type) {
+void write_keys(gguf_context * gguf, const Input & input, const FileType & file_type, bool packed) {
     gguf_set_val_str(gguf, keys::architecture, "altclip");
     gguf_set_val_str(gguf, keys::name, input.name.c_str());
     gguf_set_val_u32(gguf, keys::file_type, file_type.number);
     if (ggml_is_quantized(file_type.type)) gguf_set_val_u32(gguf, keys::quantization_version, GGML_QNT_VERSION);
+    if (packed) gguf_set_val_u32(gguf, keys::packed_layout, packed_layout);
     write_hparams(gguf, input.config.hparams);
     if (input.folder.empty()) return;
     const std::string preprocessor = "preprocessor_config.json";
@@ -144,17 +146,36 @@ void write_keys(gguf_context * gguf, const Input & input, const FileType & file_
     }
 }
 
-void write_tensor_infos(gguf_context * gguf, const std::vector<TensorSpec> & specs, const FileType & file_type) {
-    const ggml_context_ptr context(ggml_init({specs.size() * ggml_tensor_overhead(), nullptr, true}));
+/// Where each tensor will lie, and as what.
+std::vector<StoredTensor> stored_tensors(const std::vector<TensorSpec> & specs, const std::vector<size_t> & found,
+                                         const FileType & file_type, bool packed) {
+    std::vector<StoredTensor> stored;
+    for (size_t i = 0; i < specs.size(); ++i) {
+        const ggml_type type = stored_type(specs[i], file_type);
+        stored.push_back({specs[i], found[i], type, stored_row(specs[i], type), packed && specs[i].is_linear(), 0});
+    }
+    return stored;
+}
+
+void write_tensor_infos(gguf_context * gguf, std::vector<StoredTensor> & stored) {
+    const ggml_context_ptr context(ggml_init({stored.size() * ggml_tensor_overhead(), nullptr, true}));
     if (!context) fail(ErrorCode::out_of_memory, "no memory for the tensor table");
-    for (const TensorSpec & spec : specs) {
-        const ggml_type type = stored_type(spec, file_type);
-        std::vector<int64_t> ne = spec.ne();
-        ne[0] = stored_row(spec, type);
-        ggml_tensor * tensor = ggml_new_tensor(context.get(), type, static_cast<int>(ne.size()), ne.data());
-        ggml_set_name(tensor, spec.name.c_str());
+    for (StoredTensor & one : stored) {
+        std::vector<int64_t> ne = one.spec.ne();
+        ne[0] = one.n_row;
+        std::string name = one.spec.name;
+        if (one.packed) {
+            name = tensors::packed(name, one.type);
+            ne = {static_cast<int64_t>(PackedWeight::n_bytes(one.type, ne[0], ne[1]))};
+        }
+        ggml_tensor * tensor = ggml_new_tensor(context.get(), one.packed ? GGML_TYPE_I8 : one.type,
+                                               static_cast<int>(ne.size()), ne.data());
+        ggml_set_name(tensor, name.c_str());
         gguf_add_tensor(gguf, tensor);
     }
+    const size_t n_meta = gguf_get_meta_size(gguf);
+    for (size_t i = 0; i < stored.size(); ++i)
+        stored[i].offset = n_meta + gguf_get_tensor_offset(gguf, static_cast<int64_t>(i));
 }
 
 }  // namespace
@@ -179,9 +200,10 @@ ConvertReport convert_model(const ConvertOptions & options) {
     keep_tower(options.tower, input.config.hparams, specs, found);
     if (!file_type) file_type = &own_type(specs, found, *input.weights);
 
-    const gguf_context_ptr gguf(gguf_init_empty());
-    write_keys(gguf.get(), input, *file_type);
-    write_tensor_infos(gguf.get(), specs, *file_type);
+    const gguf_context_ptr gguf = options.packed ? aligned_gguf(packed_alignment) : gguf_context_ptr(gguf_init_empty());
+    write_keys(gguf.get(), input, *file_type, options.packed);
+    std::vector<StoredTensor> stored = stored_tensors(specs, found, *file_type, options.packed);
+    write_tensor_infos(gguf.get(), stored);
     const auto n_tensors = static_cast<int64_t>(specs.size());
     uint64_t n_total = 0;
     for (int64_t i = 0; i < n_tensors; ++i) n_total += gguf_get_tensor_size(gguf.get(), i);
@@ -194,13 +216,6 @@ ConvertReport convert_model(const ConvertOptions & options) {
     const std::function<void(uint64_t)> on_progress = [&](uint64_t done) {
         if (options.on_progress) options.on_progress(done, n_total);
     };
-    std::vector<StoredTensor> stored;
-    for (int64_t i = 0; i < n_tensors; ++i) {
-        const auto index = static_cast<size_t>(i);
-        const ggml_type type = gguf_get_tensor_type(gguf.get(), i);
-        stored.push_back({specs[index], found[index], type, stored_row(specs[index], type),
-                          meta.size() + gguf_get_tensor_offset(gguf.get(), i)});
-    }
     write_tensors(stored, *input.weights, file, static_cast<size_t>(std::max(options.n_threads, 1)), options.abort,
                   on_progress);
     file.write_zeros(GGML_PAD(file.position(), gguf_get_alignment(gguf.get())) - file.position());

@@ -21,8 +21,9 @@ struct ConvertOptions {
     std::variant<std::string, RandomSource> source;  // a folder, UTF-8, or random weights
     std::string output;                              // UTF-8; replaced when the new file is complete
     std::string dtype = "auto";                      // a name of file_types(), or auto: the type the checkpoint has
-    std::string tower;  // text or vision: that tower alone, and the checkpoint may lack the other; empty: both
-    std::string name;   // general.name; empty: the folder's name
+    bool packed = false;  // linear weights as the CPU kernels read them, so that loading has nothing left to do
+    std::string tower;    // text or vision: that tower alone, and the checkpoint may lack the other; empty: both
+    std::string name;     // general.name; empty: the folder's name
     std::function<void(uint64_t done, uint64_t total)> on_progress;  // bytes of tensors; on the calling thread
     AbortFlag abort;
     int n_threads = 2;  // that convert, beside the calling one that writes
@@ -34,8 +35,9 @@ struct ConvertReport {
     uint64_t n_bytes = 0;  // of the file
 };
 
-/// Streams: memory stays at a few MB a core, whatever the model's size. On any error the output's folder is as before.
-/// Throws invalid_argument (dtype, tower), io, model_format, unsupported and aborted, naming file and key or tensor.
+/// Streams: memory stays at a few MB a core, whatever the model's size; `packed`, at a few weight matrices a core. On
+/// any error the output's folder is as before. Throws invalid_argument (dtype, tower), io, model_format, unsupported and
+/// aborted, naming file and key or tensor.
 ConvertReport convert_model(const ConvertOptions & options);
 
 /// Throws invalid_argument for what is no tower's name and not empty.

@@ -86,6 +86,21 @@ private:
 
 }  // namespace
 
+gguf_context_ptr aligned_gguf(uint32_t alignment) {
+    // ggml takes an alignment from a file alone; this one has nothing else
+    std::string bytes = GGUF_MAGIC;
+    const auto append = [&](auto value) { bytes.append(reinterpret_cast<const char *>(&value), sizeof(value)); };
+    const std::string key = GGUF_KEY_GENERAL_ALIGNMENT;
+    append(uint32_t{GGUF_VERSION});
+    append(int64_t{0});  // tensors
+    append(int64_t{1});  // keys
+    append(uint64_t{key.size()});
+    bytes += key;
+    append(int32_t{GGUF_TYPE_UINT32});
+    append(alignment);
+    return gguf_context_ptr(gguf_init_from_buffer(bytes.data(), bytes.size(), {true, nullptr}));
+}
+
 void write_hparams(gguf_context * gguf, const Hparams & hparams) {
     gguf_set_val_bool(gguf, keys::has_text_encoder, hparams.text.has_value());
     gguf_set_val_bool(gguf, keys::has_vision_encoder, hparams.vision.has_value());

@@ -3,11 +3,15 @@
 
 #include <string>
 
+#include "ggml-cpp.h"
 #include "gguf.h"
 #include "model/hparams.h"
 #include "text/vocabulary.h"
 
 namespace altclip {
+
+/// An empty file whose tensors will begin at multiples of `alignment`, a power of two.
+gguf_context_ptr aligned_gguf(uint32_t alignment);
 
 void write_hparams(gguf_context * gguf, const Hparams & hparams);
 

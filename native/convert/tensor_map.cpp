@@ -131,6 +131,10 @@ bool is_ignored(const std::string & name) {
 
 }  // namespace
 
+bool TensorSpec::is_linear() const {
+    return is_weight && name != tensors::weight(tensors::text_token_embd);
+}
+
 std::vector<int64_t> TensorSpec::ne() const {
     if (shape.empty()) return {1};
     if (shape.size() == 1) return shape;

@@ -18,6 +18,8 @@ struct TensorSpec {
     bool is_outer = false;       // outside the blocks, or in the first or last of a tower
     bool is_wanted = true;       // false: of a tower that is left out, so that a checkpoint may lack it
 
+    /// Multiplied by; the token table is looked up in.
+    bool is_linear() const;
     /// The one weight whose rows are padded to whole blocks.
     bool is_patch_embedding() const { return shape.size() == 4; }
 

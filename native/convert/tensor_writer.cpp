@@ -7,6 +7,7 @@
 #include "convert/ordered_pipeline.h"
 #include "convert/quantizer.h"
 #include "error.h"
+#include "kernels/packed_weight.h"
 
 namespace altclip {
 
@@ -47,7 +48,8 @@ std::vector<Chunk> chunks_of(const std::vector<StoredTensor> & tensors) {
     std::vector<Chunk> chunks;
     for (const StoredTensor & tensor : tensors) {
         const int64_t n_rows = element_count(tensor.spec.shape).value() / source_row(tensor);
-        const int64_t n_most = std::max<int64_t>(1, n_chunk / tensor.n_row);
+        // a packed weight's scales lie behind all of its rows
+        const int64_t n_most = tensor.packed ? n_rows : std::max<int64_t>(1, n_chunk / tensor.n_row);
         for (int64_t first = 0; first < n_rows; first += n_most) {
             chunks.push_back({&tensor, first, std::min(n_most, n_rows - first)});
         }
@@ -69,6 +71,15 @@ void check(const StoredTensor & tensor, const WeightSource & source, int64_t fir
          ", which cannot be stored as ", ggml_type_name(tensor.type), " (in '", tensor.spec.name, "')");
 }
 
+/// All rows of a linear weight to the kernels' order.
+void pack(const StoredTensor & tensor, int64_t n_rows, std::vector<uint8_t> & bytes) {
+    std::vector<uint8_t> packed(PackedWeight::n_bytes(tensor.type, tensor.n_row, n_rows));
+    const std::shared_ptr<std::byte> memory(std::shared_ptr<void>(), reinterpret_cast<std::byte *>(packed.data()));
+    PackedWeight weight(tensor.type, tensor.n_row, n_rows, memory);
+    weight.pack(bytes.data(), 0, weight.n_tiles());
+    bytes.swap(packed);
+}
+
 /// Rows at a time that stay in the cache from being read to being quantised.
 void convert(const Chunk & chunk, const WeightSource & source, PipelineSlot & slot) {
     const StoredTensor & tensor = *chunk.tensor;
@@ -87,6 +98,7 @@ void convert(const Chunk & chunk, const WeightSource & source, PipelineSlot & sl
                       slot.bytes.data() + static_cast<size_t>(row) * row_bytes);
     }
     source.forget(tensor.source_index, chunk.first_row * n_from, chunk.n_rows * n_from);
+    if (tensor.packed) pack(tensor, chunk.n_rows, slot.bytes);
 }
 
 void expect(const Chunk & chunk, const WeightSource & source) {

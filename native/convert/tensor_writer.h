@@ -19,11 +19,13 @@ struct StoredTensor {
     size_t source_index;
     ggml_type type;
     int64_t n_row;    // values, whole blocks of `type`; what it has beyond the source's rows is zeros
+    bool packed;      // written as PackedWeight packs those rows
     uint64_t offset;  // in the file
 };
 
-/// Appends the tensors, which must be in the order of their offsets, quantised as ggml does, a few MB at a time:
-/// reading, converting on `n_threads` threads and writing overlap, across tensors too. What lies between two is zeros.
+/// Appends the tensors, which must be in the order of their offsets, quantised as ggml does, a few MB at a time (packed
+/// ones whole): reading, converting on `n_threads` threads and writing overlap, across tensors too. What lies between
+/// two is zeros.
 /// `on_progress` hears the bytes of tensors written so far, on the calling thread. Throws model_format for values that
 /// are not finite or that a type cannot hold, io and aborted.
 void write_tensors(const std::vector<StoredTensor> & tensors, const WeightSource & source, AtomicFile & file,

@@ -35,7 +35,8 @@ std::vector<const ggml_tensor *> linear_weights(const Model & model) {
 
 /// Of a packed weight; the next one begins at a cache line too.
 size_t bytes_of(const ggml_tensor * weight) {
-    return (PackedWeight::n_bytes(weight->type, weight->ne[0], weight->ne[1]) + 63) / 64 * 64;
+    const size_t n_bytes = PackedWeight::n_bytes(weight->type, weight->ne[0], weight->ne[1]);
+    return (n_bytes + packed_alignment - 1) / packed_alignment * packed_alignment;
 }
 
 struct PackJob {
@@ -48,6 +49,10 @@ struct PackJob {
 }  // namespace
 
 PackedWeights::PackedWeights(const Model & model, int n_threads, const AbortFlag & abort) {
+    if (model.packed) {
+        map(model);
+        return;
+    }
     constexpr int64_t tiles_per_job = 16;
     std::vector<const ggml_tensor *> supported;
     size_t n_bytes = 0;
@@ -92,6 +97,14 @@ PackedWeights::PackedWeights(const Model & model, int n_threads, const AbortFlag
     abort.throw_if_aborted();
     // parts share pages, and what was given back may have come again with the part beside it
     model.file->forget(model.file->data(), model.file->data() + model.file->size());
+}
+
+void PackedWeights::map(const Model & model) {
+    for (const ggml_tensor * weight : linear_weights(model)) {
+        // written to by pack() alone, which has been called when the file was made
+        const std::shared_ptr<std::byte> memory(model.file, static_cast<std::byte *>(weight->data));
+        weights_.try_emplace(weight, weight->type, weight->ne[0], weight->ne[1], memory);
+    }
 }
 
 const PackedWeight * PackedWeights::find(const ggml_tensor * weight) const {

@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "ggml-cpu.h"
+#include "kernels/packed_weight.h"
 #include "model/file_type.h"
 #include "model/names.h"
 
@@ -24,8 +25,8 @@ std::string shape_text(const int64_t * ne, size_t n) {
     return text + "]";
 }
 
-/// Finds the file's tensors by name, holds type and shape against what the hyper-parameters say, and makes ggml tensors:
-/// weights point into the mapping, all others get their values from copy_values().
+/// Finds the file's tensors by name, holds type and shape against what the hyper-parameters say, and makes ggml
+/// tensors: weights point into the mapping, all others get their values from copy_values().
 class WeightReader {
 public:
     WeightReader(const GgufFile & file, const LoadOptions & options, Model & model)
@@ -44,12 +45,14 @@ public:
     }
 
     Linear linear(const std::string & name, int64_t n_in, int64_t n_out, bool with_bias = true) {
-        return {weight(name, {n_in, n_out}), with_bias ? f32(tensors::bias(name), {n_out}) : nullptr};
+        return {model_.packed ? packed(name, n_in, n_out) : weight(name, {n_in, n_out}),
+                with_bias ? f32(tensors::bias(name), {n_out}) : nullptr};
     }
     /// The patch convolution as a matrix: rows of `n_in` values and as many zeros as the file's type needs.
     Linear patches(const std::string & name, int64_t n_in, int64_t n_out) {
         const GgufTensor * found = file_.find(tensors::weight(name));
-        return linear(name, found ? padded_row(n_in, found->type) : n_in, n_out, false);
+        const ggml_type type = model_.packed ? packed_type(name) : found ? found->type : GGML_TYPE_F32;
+        return linear(name, padded_row(n_in, type), n_out, false);
     }
     Norm norm(const std::string & name, int64_t n) {
         return {f32(tensors::weight(name), {n}), f32(tensors::bias(name), {n})};
@@ -72,6 +75,33 @@ public:
     }
 
 private:
+    /// What a weight was packed from.
+    ggml_type packed_type(const std::string & name) const {
+        for (const FileType & one : file_types()) {
+            if (file_.find(tensors::packed(tensors::weight(name), one.type))) return one.type;
+        }
+        fail(ErrorCode::model_format, file_.path(), ": the tensor '", tensors::weight(name),
+             "' is missing, packed from any type");
+    }
+
+    ggml_tensor * packed(const std::string & name, int64_t n_in, int64_t n_out) {
+        options_.abort.throw_if_aborted();
+        const ggml_type type = packed_type(name);
+        const GgufTensor & found = *file_.find(tensors::packed(tensors::weight(name), type));
+        if (n_in % ggml_blck_size(type) != 0) {
+            fail(ErrorCode::model_format, file_.path(), ": the tensor '", found.name, "' has rows of ", n_in,
+                 " values, not a multiple of ", ggml_blck_size(type));
+        }
+        const size_t n_bytes = PackedWeight::n_bytes(type, n_in, n_out);
+        const bool aligned = reinterpret_cast<uintptr_t>(found.data) % packed_alignment == 0;
+        if (found.type != GGML_TYPE_I8 || found.n_bytes != n_bytes || !aligned) {
+            fail(ErrorCode::model_format, file_.path(), ": the tensor '", found.name, "' is ", found.n_bytes,
+                 " bytes as ", ggml_type_name(found.type), aligned ? "" : ", unaligned", "; expected ", n_bytes,
+                 " as i8 at a multiple of ", packed_alignment);
+        }
+        return made(name, found, type, {n_in, n_out}, true);
+    }
+
     ggml_tensor * tensor(const std::string & name, Shape shape, bool is_weight) {
         options_.abort.throw_if_aborted();
         const GgufTensor * found = file_.find(name);
@@ -88,17 +118,21 @@ private:
                  ggml_type_name(found->type), ", expected ",
                  is_weight ? "f32, f16, bf16, q8_0, q6_K, q5_K, q4_K or q4_0" : "f32");
         }
-        ggml_tensor * made =
-            ggml_new_tensor(model_.context.get(), found->type, static_cast<int>(shape.size()), ne.data());
-        ggml_set_name(made, name.c_str());
-        if (is_weight) {
-            ggml_backend_tensor_alloc(model_.buffer.get(), made, const_cast<uint8_t *>(found->data));
+        return made(name, *found, found->type, shape, is_weight);
+    }
+
+    ggml_tensor * made(const std::string & name, const GgufTensor & found, ggml_type type, Shape shape, bool mapped) {
+        ggml_tensor * tensor =
+            ggml_new_tensor(model_.context.get(), type, static_cast<int>(shape.size()), shape.begin());
+        ggml_set_name(tensor, name.c_str());
+        if (mapped) {
+            ggml_backend_tensor_alloc(model_.buffer.get(), tensor, const_cast<uint8_t *>(found.data));
         } else {
-            copied_.emplace_back(made, found);
+            copied_.emplace_back(tensor, &found);
         }
-        model_.n_bytes += found->n_bytes;
+        model_.n_bytes += found.n_bytes;
         if (options_.on_progress) options_.on_progress(static_cast<float>(++n_done_) / static_cast<float>(n_total_));
-        return made;
+        return tensor;
     }
 
     const GgufFile & file_;
@@ -148,6 +182,14 @@ Model load_model(const std::string & path, const LoadOptions & options) {
     const GgufFile & file = *model.file;
     model.hparams = read_hparams(file);
     model.dtype = file_dtype(file);
+    if (file.has(keys::packed_layout)) {
+        const uint32_t layout = file.u32(keys::packed_layout);
+        if (layout != packed_layout) {
+            fail(ErrorCode::unsupported, path, ": its weights are packed in layout ", layout,
+                 ", expected layout ", packed_layout, "; convert the checkpoint again");
+        }
+        model.packed = true;
+    }
     model.name = file.has(keys::name) ? std::string(file.string(keys::name)) : "";
     const bool has_wanted =
         (options.text && model.hparams.text.has_value()) || (options.vision && model.hparams.vision.has_value());

@@ -66,6 +66,7 @@ struct Model {
     Hparams hparams;  // .text and .vision are set for loaded towers only
     std::optional<TextWeights> text;
     std::optional<VisionWeights> vision;
+    bool packed = false;  // linear weights' data are not rows but what the CPU kernels read: see packed_weights.h
     float logit_scale = 0.0f;  // natural logarithm, the trained value; 0 without projections
     std::string name;          // general.name
     std::string dtype;         // general.file_type as a name of file_types()
@@ -82,8 +83,9 @@ struct Model {
 std::string file_dtype(const GgufFile & file);
 
 /// Maps a GGUF file and checks every key, tensor name, shape, type and offset before use.
-/// Throws io (cannot open), model_format (damaged or foreign), invalid_argument (no tower asked for is in the file, or
-/// both are asked for and the one in it has no projection), aborted.
+/// Throws io (cannot open), model_format (damaged or foreign), unsupported (packed in another version's layout),
+/// invalid_argument (no tower asked for is in the file, or both are asked for and the one in it has no projection),
+/// aborted.
 Model load_model(const std::string & path, const LoadOptions & options);
 
 }  // namespace altclip

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "ggml.h"
+
 namespace altclip::keys {
 
 inline constexpr const char * architecture = "general.architecture";  // "altclip"
@@ -12,6 +14,7 @@ inline constexpr const char * quantization_version = "general.quantization_versi
 
 inline constexpr const char * has_text_encoder = "altclip.has_text_encoder";
 inline constexpr const char * has_vision_encoder = "altclip.has_vision_encoder";
+inline constexpr const char * packed_layout = "altclip.packed_layout";  // optional, u32: see kernels/packed_weight.h
 inline constexpr const char * projection_dim = "altclip.projection_dim";
 inline constexpr const char * logit_scale_init_value = "altclip.logit_scale_init_value";
 
@@ -80,9 +83,13 @@ inline constexpr const char * tokenizer_model_input_names = "altclip.tokenizer.m
 
 namespace altclip::tensors {
 
-// A weight is NAME.weight, its bias NAME.bias. Blocks: "t.blk.0.attn_q.weight", "v.blk.11.ffn_up.bias", ...
+// A weight is NAME.weight, its bias NAME.bias. Blocks: "t.blk.0.attn_q.weight", "v.blk.11.ffn_up.bias", ... A linear
+// layer's weight that lies packed for the kernels is a string of bytes (i8), NAME.weight.packed_q8_0 and the like.
 inline std::string weight(const std::string & name) {
     return name + ".weight";
+}
+inline std::string packed(const std::string & weight, ggml_type type) {
+    return weight + ".packed_" + ggml_type_name(type);
 }
 inline std::string bias(const std::string & name) {
     return name + ".bias";

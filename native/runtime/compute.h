@@ -47,6 +47,9 @@ public:
     void set_batch_tokens(int64_t n) { batch_tokens_ = n; }
 
 protected:
+    /// Throws unsupported where the model's file holds its weights packed, which `reader` does not read.
+    static void expect_rows(const Model & model, const std::string & reader);
+
     Execution execution_;
     int64_t batch_tokens_ = cpu_batch_tokens;
 };

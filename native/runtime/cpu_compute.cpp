@@ -46,10 +46,11 @@ CpuCompute::CpuCompute(int n_threads) {
 
 void CpuCompute::prepare(Model & model, const AbortFlag & abort) {
     const char * kernels = std::getenv("ALTCLIP_KERNELS");
-    if (kernels && std::string(kernels) == "ggml") return;
+    if (kernels && std::string(kernels) == "ggml") return expect_rows(model, "ggml (ALTCLIP_KERNELS)");
     const KernelTable & table = kernel_table(best_isa());
     // the reference is for tests, which name it: ggml's operators are faster where there is no table for the machine
-    if (&table == &scalar_kernels && !std::getenv("ALTCLIP_ISA")) return;
+    if (&table == &scalar_kernels && !std::getenv("ALTCLIP_ISA"))
+        return expect_rows(model, "ggml, which computes on this machine,");
     execution_.kernels = &table;
     packed_ = std::make_unique<PackedWeights>(model, execution_.n_threads, abort);
     execution_.packed = packed_.get();

@@ -104,6 +104,7 @@ bool DeviceCompute::supports(ggml_tensor * node) const {
 }
 
 void DeviceCompute::prepare(Model & model, const AbortFlag & abort) {
+    expect_rows(model, device_.name);
     guarded("cannot take the weights", [&] {
         choose_operators(model);
         upload(model, abort);

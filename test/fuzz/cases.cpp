@@ -60,6 +60,7 @@ std::vector<Campaign> campaigns() {
     return {
         of_parts("gguf f32", "gguf", gguf("f32"), 4000),
         of_parts("gguf q8_0", "gguf", gguf("q8_0"), 3000),
+        of_parts("gguf packed", "gguf", gguf("q8_0", true), 3000),
         of_safetensors(4000),
         of_pickle(4000),
         of_parts("zip", "torch", torch_archive(torch_pickle(), false), 2000),

@@ -382,7 +382,7 @@ private:
 
 }  // namespace
 
-Parts gguf(const std::string & dtype) {
+Parts gguf(const std::string & dtype, bool packed) {
     const support::TemporaryFolder folder;
     support::write_file(folder.file("config.json"), config().dump());
     support::write_file(folder.file("preprocessor_config.json"), preprocessor().dump());
@@ -392,6 +392,7 @@ Parts gguf(const std::string & dtype) {
     options.source = folder.path();
     options.output = folder.file("model.gguf");
     options.dtype = dtype;
+    options.packed = packed;
     convert_model(options);
     const std::string bytes = support::read_file(options.output);
     return Anatomy(bytes).parts();

@@ -30,6 +30,6 @@ Parts torch_pickle();
 Parts deflated_archive(const Parts & pickle);
 
 /// Converts a folder of the above and takes the file apart. Throws what convert_model throws.
-Parts gguf(const std::string & dtype);
+Parts gguf(const std::string & dtype, bool packed = false);
 
 }  // namespace fuzz

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "convert/convert.h"
 #include "golden.h"
+#include "kernels/isa.h"
 #include "runtime/engine.h"
 #include "temporary_folder.h"
 
@@ -31,11 +32,12 @@ double tolerance(double scale) {
 
 const support::TemporaryFolder folder;
 
-Model load_f32(const std::string & name, bool text = true, bool vision = true) {
+Model load_f32(const std::string & name, bool text = true, bool vision = true, bool packed = false) {
     ConvertOptions convert;
     convert.source = fixtures + "/models/" + name;
     convert.output = folder.file(name + ".gguf");
     convert.dtype = "f32";
+    convert.packed = packed;
     convert_model(convert);
     LoadOptions load;
     load.text = text;
@@ -181,8 +183,8 @@ void run_case(Engine & engine, const std::string & folder, const nlohmann::json 
     }
 }
 
-void run_all(const std::string & model) {
-    Engine engine(load_f32(model), device(), 2);
+void run_all(const std::string & model, bool packed = false) {
+    Engine engine(load_f32(model, true, true, packed), device(), 2);
     const std::string folder = fixtures + "/outputs/" + model;
     const nlohmann::json file = golden::read_json(folder + "/cases.json");
     CHECK(!file["cases"].empty());
@@ -208,6 +210,13 @@ TEST("tiny-gelu-h80: gelu, head_dim 80, two token types") {
 TEST("tiny-f16 and tiny-bf16, widened to f32") {
     run_all("tiny-f16");
     run_all("tiny-bf16");
+}
+
+TEST("weights packed in the file; ggml's operators and GPUs refuse them") {
+    const bool ggml = std::getenv("ALTCLIP_KERNELS") || (best_isa() == Isa::scalar && !std::getenv("ALTCLIP_ISA"));
+    if (on_cpu() && !ggml) return run_all("tiny-gelu-h80", true);
+    CHECK_ERROR(unsupported, "packed for altclip's CPU kernels",
+                Engine(load_f32("tiny", true, true, true), device(), 2));
 }
 
 TEST("a text is the same whatever lies beside it") {

@@ -11,8 +11,7 @@ constexpr int64_t max_input_block = 1024;
 static_assert(token_block % max_token_tile == 0, "whole tiles");
 
 // Few tokens are done before the weights have come from memory: then blocks are small, and products ask for the next.
-// Blocks of some kB: what is asked for lies in the first-level cache beside what is multiplied.
-constexpr int64_t few_tokens = 48, few_tokens_input_block = 128, few_tokens_quantised_block = 256;
+constexpr int64_t few_tokens = 48, few_tokens_input_block = 256;
 constexpr int64_t few_tokens_groups = 4;  // groups of tiles of a job then, since the next group is asked for too
 
 /// What a thread works in: weight tiles widened, and the sums of one job.
@@ -73,8 +72,7 @@ public:
     void run(const float * packed, int64_t n_rows, int64_t first_row, int64_t n, const Before & before,
              const After & after) {
         const int64_t n_in = weight_.n_in(), token_tile = kernels_.token_tile, ld = n_tiles_ * output_tile;
-        const int64_t few = ggml_is_quantized(weight_.type()) ? few_tokens_quantised_block : few_tokens_input_block;
-        const int64_t input_block = n <= few_tokens ? std::min(kernels_.input_block, few) : kernels_.input_block;
+        const int64_t input_block = input_block_of(n);
         const bool in_place = reads_in_place(n);
         const int64_t row_words = words_of_row(operand_, n_in);
         const float * token_scales = packed + n_token_tiles(kernels_, n_rows) * token_tile * row_words;
@@ -132,12 +130,20 @@ private:
         int64_t next;
     };
 
+    /// Inputs that n tokens are multiplied by before the next. Of one tile of tokens 4 kB of each tile's weights: the
+    /// next, which the product asks for, find room in the first-level cache beside them.
+    int64_t input_block_of(int64_t n) const {
+        if (n > few_tokens) return kernels_.input_block;
+        if (n > kernels_.token_tile || ggml_is_quantized(weight_.type())) return few_tokens_input_block;
+        return few_tokens_input_block / static_cast<int64_t>(ggml_type_size(weight_.type()));
+    }
+
     /// Whether products with n tokens read the packed weights themselves. Half precision is worth widening where it
-    /// serves more than one product.
+    /// serves more than two products.
     bool reads_in_place(int64_t n) const {
         switch (weight_.type()) {
             case GGML_TYPE_F32: return true;
-            case GGML_TYPE_F16: return kernels_.product_f16 && n <= kernels_.token_tile;
+            case GGML_TYPE_F16: return kernels_.product_f16 && n <= 2 * kernels_.token_tile;
             case GGML_TYPE_BF16: return kernels_.product_bf16 != nullptr;
             default: return false;
         }
@@ -278,16 +284,23 @@ void pack_rows(const KernelTable & kernels, Operand operand, const float * x, in
     const int64_t n_tiles = n_token_tiles(kernels, n_rows), token_tile = kernels.token_tile;
     const int64_t row_words = words_of_row(operand, n_in);
     float * scales = packed + n_tiles * token_tile * row_words;
-    for (int64_t t = n_tiles * ith / nth; t < n_tiles * (ith + 1) / nth; ++t) {
+    // A share is a strip of inputs, which the same thread may have written as outputs of the last product: what another
+    // core wrote comes slowly. Integers of more than 8 bits have one scale a row, so that theirs is whole rows.
+    const bool strips = operand != Operand::i16 && operand != Operand::bytes;
+    const auto border = [n_in, nth](int i) { return i < nth ? n_in / i8_run * i / nth * i8_run : n_in; };
+    const int64_t k = strips ? border(ith) : 0, n_k = (strips ? border(ith + 1) : n_in) - k;
+    const int64_t end = strips ? n_tiles : n_tiles * (ith + 1) / nth;
+    for (int64_t t = strips ? 0 : n_tiles * ith / nth; t < end; ++t) {
         const int64_t row = t * token_tile, n = std::min(token_tile, n_rows - row);
-        float * target = packed + row * row_words;
+        const float * from = x + row * ld + k;
+        float * target = packed + row * row_words + words_of_row(operand, k) * token_tile;
         auto * words = reinterpret_cast<int32_t *>(target);
         switch (operand) {
-            case Operand::f32: kernels.pack_f32(x + row * ld, ld, n, n_in, target); break;
-            case Operand::i16: kernels.pack_i16(x + row * ld, ld, n, n_in, words, scales + row); break;
-            case Operand::bytes: kernels.pack_bytes(x + row * ld, ld, n, n_in, words, scales + row); break;
-            case Operand::i8: kernels.pack_i8(x + row * ld, ld, n, n_in, words); break;
-            case Operand::bf16: kernels.pack_bf16(x + row * ld, ld, n, n_in, words); break;
+            case Operand::f32: kernels.pack_f32(from, ld, n, n_k, target); break;
+            case Operand::i16: kernels.pack_i16(from, ld, n, n_k, words, scales + row); break;
+            case Operand::bytes: kernels.pack_bytes(from, ld, n, n_k, words, scales + row); break;
+            case Operand::i8: kernels.pack_i8(from, ld, n, n_k, words); break;
+            case Operand::bf16: kernels.pack_bf16(from, ld, n, n_k, words); break;
         }
     }
 }

@@ -3,7 +3,12 @@ import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { native } from '../lib/native';
-import { type BatchEncodingLists, type TokenizerOptions, XLMRobertaTokenizer } from '../lib/tokenization/tokenizer';
+import {
+  type BatchEncodingLists,
+  type TextInput,
+  type TokenizerOptions,
+  XLMRobertaTokenizer,
+} from '../lib/tokenization/tokenizer';
 import { fixture, readJson, temporaryFolder } from './helpers/fixtures';
 
 interface Call {
@@ -160,14 +165,17 @@ describe('XLM-R vocabulary', () => {
   it('gives the rows of transformers for calls drawn at random', () => {
     const lines = readFileSync(fixture('inputs', 'sentences.tsv'), 'utf8').trim().split('\n');
     const sentences = lines.map((line) => line.split('\t').at(-1) as string);
-    const of = (text: number | number[]): string | string[] =>
-      Array.isArray(text) ? text.map((i) => sentences[i] as string) : (sentences[text] as string);
     const calls = JSON.parse(
       gunzipSync(readFileSync(fixture('tokenizer', 'random_calls.json.gz'))).toString(),
     ) as RandomCall[];
     expect(calls.length).toBe(80);
     for (const { text, text_pair, truncation_side, options, output } of calls) {
-      const pair = text_pair === null ? undefined : of(text_pair);
+      const textAt = (i: number): string | string[] => {
+        const sentence = sentences[i] as string;
+        return options.is_split_into_words ? sentence.split(' ') : sentence;
+      };
+      const of = (at: number | number[]) => (Array.isArray(at) ? at.map(textAt) : textAt(at)) as TextInput;
+      const pair = text_pair === null ? undefined : (of(text_pair) as string[]);
       const all = { ...options, truncation_side, text_pair: pair, return_tensor: false } as const;
       if (output) expect(fromJson(of(text), all)).toEqual(output);
       else expect(() => fromJson(of(text), all)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));

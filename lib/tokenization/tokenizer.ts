@@ -69,7 +69,7 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
   truncation_side: 'left' | 'right';
   /** Whether decode cleans up unless a call says otherwise; false where nothing states it. May be set. */
   clean_up_tokenization_spaces: boolean;
-  /** What a call gives unless it says otherwise: input_ids, and which of attention_mask and token_type_ids. May be set. */
+  /** Which of attention_mask and token_type_ids a call gives unless it says otherwise. May be set. */
   model_input_names: string[];
   private readonly native: NativeTokenizer;
 

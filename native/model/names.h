@@ -72,12 +72,12 @@ inline constexpr const char * tokenizer_add_space_prefix = "tokenizer.ggml.add_s
 inline constexpr const char * tokenizer_remove_extra_spaces = "tokenizer.ggml.remove_extra_whitespaces";  // bool
 // optional, u8[], UnigramModel::stored_trie: building it is most of what loading a vocabulary takes
 inline constexpr const char * tokenizer_trie = "altclip.tokenizer.trie";
-// optional, as tokenizer_config.json has them: strings "left" or "right", a bool
+// optional, as tokenizer_config.json has them: strings "left" or "right", a bool, a u32, strings
 inline constexpr const char * tokenizer_padding_side = "altclip.tokenizer.padding_side";
 inline constexpr const char * tokenizer_truncation_side = "altclip.tokenizer.truncation_side";
 inline constexpr const char * tokenizer_clean_up_spaces = "altclip.tokenizer.clean_up_tokenization_spaces";
-inline constexpr const char * tokenizer_model_max_length = "altclip.tokenizer.model_max_length";    // optional
-inline constexpr const char * tokenizer_model_input_names = "altclip.tokenizer.model_input_names";  // optional, string[]
+inline constexpr const char * tokenizer_model_max_length = "altclip.tokenizer.model_max_length";
+inline constexpr const char * tokenizer_model_input_names = "altclip.tokenizer.model_input_names";
 
 }  // namespace altclip::keys
 

@@ -1,5 +1,6 @@
 #include "text/tokenizer_config.h"
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -39,15 +40,13 @@ std::optional<int32_t> length_of(const json & value, const std::string & path) {
 }
 
 std::vector<std::string> names_of(const json & value, const std::string & path) {
-    std::vector<std::string> names;
-    for (const json & name : value.is_array() ? value : json::array({value})) {
-        // a GGUF's strings end at a NUL
-        if (!value.is_array() || !name.is_string() || name.get_ref<const std::string &>().find('\0') != std::string::npos) {
-            fail(ErrorCode::model_format, path, ": model_input_names is ", value.dump(), ", expected an array of names");
-        }
-        names.push_back(name);
+    const auto is_name = [](const json & name) {  // a GGUF's strings end at a NUL
+        return name.is_string() && name.get_ref<const std::string &>().find('\0') == std::string::npos;
+    };
+    if (!value.is_array() || !std::all_of(value.begin(), value.end(), is_name)) {
+        fail(ErrorCode::model_format, path, ": model_input_names is ", value.dump(), ", expected an array of names");
     }
-    return names;
+    return value.get<std::vector<std::string>>();
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ async function outcome(child: ChildProcess) {
 
 async function altclip(args: string[], { input = '', env = {} }: { input?: string; env?: NodeJS.ProcessEnv } = {}) {
   const child = start(args, env);
+  child.stdin?.on('error', () => undefined); // a command may end without reading it
   child.stdin?.end(input);
   return outcome(child);
 }

@@ -8,7 +8,8 @@
 //
 // with S the sum of (u - 128) x over a part and X that of x over a block, all in integers. S takes 20 bits; S / 16,
 // rounded to nearest, takes 16, so that two parts meet their multipliers in one vpdpwssd. Sums leave the integers once
-// in a run of 128 inputs, which is what has one scale a token: an instruction beside vpdpbusd for each 15 of it.
+// in a run of 128 inputs, which is what has one scale a token: beside 32 vpdpbusd there are two vpdpwssd and one
+// multiply-add.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Activations as bytes for the AVX-512 VNNI tables: see avx512_i8.h.
-#if defined(__x86_64__) || defined(_M_X64)
+#if (defined(__x86_64__) || defined(_M_X64)) && !defined(ALTCLIP_SIMDE)
 
 #include <algorithm>
 #include <cfloat>

@@ -2,7 +2,7 @@
 //
 // Tiles of 4 tokens by 32 outputs: eight sums of a part and eight of the part before, eight of the run, eight floats.
 // vpdpbusd takes four cycles and one may begin in each, so that eight sums are enough.
-#if defined(__x86_64__) || defined(_M_X64)
+#if (defined(__x86_64__) || defined(_M_X64)) && !defined(ALTCLIP_SIMDE)
 
 #include <utility>
 

@@ -1,6 +1,6 @@
 // Quantised weights as unsigned bytes for the AVX-512 VNNI tables: see avx512_i8.h, and kernels.h for how they lie in
 // memory.
-#if defined(__x86_64__) || defined(_M_X64)
+#if (defined(__x86_64__) || defined(_M_X64)) && !defined(ALTCLIP_SIMDE)
 
 #include <algorithm>
 #include <cstring>

@@ -13,9 +13,10 @@ the weights) into one file. It streams: memory stays small whatever the model's
 size. OUT.gguf appears when it is complete.
 
       --dtype D       auto (the checkpoint's own, default), f32, f16, bf16,
-                      q8_0, q6_k, q5_k, q4_k, q4_0, or a mix that keeps token
-                      table, projections, first and last blocks finer:
-                      q5_k_m (those as q8_0), q4_k_m (as q6_k)
+                      q8_0, q6_k, q5_k, q4_k, q4_0, or a mix that keeps finer
+                      what rounding hurts most (values and outputs of the
+                      blocks, patches, projections): q5_k_m (as q8_0),
+                      q4_k_m (as q6_k)
       --tower T       text or vision: that tower alone, all that a search box
                       or an indexer needs of the model; the folder may lack
                       the other's weights

@@ -8,7 +8,7 @@ import { withLock } from '../hub/lock_file';
 import { type NativeDType, native } from '../native';
 
 /** Part of every cached file's name: raised when the converter writes something else for the same input. */
-const formatVersion = 3;
+const formatVersion = 4;
 
 /** What a conversion reads: changing one of these makes a new file. */
 const sourceFile = /\.(?:safetensors|bin|json|model)$/;

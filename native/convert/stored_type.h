@@ -6,8 +6,8 @@
 
 namespace altclip {
 
-/// Norms, biases, positions and the class token stay f32. A mix keeps its finer type for what lies outside the blocks
-/// (token table, patch embedding, projections) and for the first and last block of a tower. Rows that are no whole
+/// Norms, biases, positions and the class token stay f32. A mix keeps its finer type for attn_v, attn_out and
+/// ffn_down of every block, the patch embedding and the projections, not for the token table. Rows that are no whole
 /// blocks of a K type fall back to q8_0, and to f16 where they are no multiple of 32 either; the patch embedding never
 /// falls back, since its rows are padded.
 ggml_type stored_type(const TensorSpec & spec, const FileType & file_type);

@@ -18,20 +18,24 @@ constexpr const char * ignored[] = {
     "vision_model.embeddings.position_ids",
 };
 
+// Of the weights `true` marks the sensitive ones: scripts/reference/mixes.py, and what it found in CONTRIBUTING.md.
 class SpecList {
 public:
-    void add(const std::string & name, const std::string & source, std::vector<int64_t> shape, bool is_weight = false) {
+    void add(const std::string & name, const std::string & source, std::vector<int64_t> shape, bool is_weight = false,
+             bool is_sensitive = false) {
         if (!element_count(shape)) {
             fail(ErrorCode::model_format, "config.json describes '", source, "' of shape ", shape_text(shape),
                  ", expected at most 2^48 elements");
         }
-        specs_.push_back({name, source, std::move(shape), is_weight, is_outer_});
+        specs_.push_back({name, source, std::move(shape), is_weight, is_sensitive});
     }
-    void weight(const std::string & name, const std::string & source, std::vector<int64_t> shape) {
-        add(tensors::weight(name), source + ".weight", std::move(shape), true);
+    void weight(const std::string & name, const std::string & source, std::vector<int64_t> shape,
+                bool is_sensitive = false) {
+        add(tensors::weight(name), source + ".weight", std::move(shape), true, is_sensitive);
     }
-    void linear(const std::string & name, const std::string & source, int64_t n_out, int64_t n_in) {
-        weight(name, source, {n_out, n_in});
+    void linear(const std::string & name, const std::string & source, int64_t n_out, int64_t n_in,
+                bool is_sensitive = false) {
+        weight(name, source, {n_out, n_in}, is_sensitive);
         add(tensors::bias(name), source + ".bias", {n_out});
     }
     void norm(const std::string & name, const std::string & source, int64_t n) {
@@ -39,14 +43,10 @@ public:
         add(tensors::bias(name), source + ".bias", {n});
     }
 
-    /// What is added until the next call lies in block `i` of `n`; -1: outside of the blocks.
-    void in_block(int i, int n) { is_outer_ = i <= 0 || i == n - 1; }
-
     std::vector<TensorSpec> take() { return std::move(specs_); }
 
 private:
     std::vector<TensorSpec> specs_;
-    bool is_outer_ = true;
 };
 
 void add_text(SpecList & list, const TextHparams & p, int64_t projection_dim) {
@@ -58,48 +58,46 @@ void add_text(SpecList & list, const TextHparams & p, int64_t projection_dim) {
              {p.n_positions, p.n_embd});
     list.norm(tensors::text_embd_norm, embeddings + "LayerNorm", p.n_embd);
     for (int i = 0; i < p.n_layer; ++i) {
-        list.in_block(i, p.n_layer);
         const std::string source = "text_model.roberta.encoder.layer." + std::to_string(i) + ".";
         const auto name = [&](const char * part) { return tensors::block(tensors::text, i, part); };
         list.linear(name(tensors::attn_q), source + "attention.self.query", p.n_embd, p.n_embd);
         list.linear(name(tensors::attn_k), source + "attention.self.key", p.n_embd, p.n_embd);
-        list.linear(name(tensors::attn_v), source + "attention.self.value", p.n_embd, p.n_embd);
-        list.linear(name(tensors::attn_out), source + "attention.output.dense", p.n_embd, p.n_embd);
+        list.linear(name(tensors::attn_v), source + "attention.self.value", p.n_embd, p.n_embd, true);
+        list.linear(name(tensors::attn_out), source + "attention.output.dense", p.n_embd, p.n_embd, true);
         list.norm(name(tensors::ln1), source + "attention.output.LayerNorm", p.n_embd);
         list.linear(name(tensors::ffn_up), source + "intermediate.dense", p.n_ff, p.n_embd);
-        list.linear(name(tensors::ffn_down), source + "output.dense", p.n_embd, p.n_ff);
+        list.linear(name(tensors::ffn_down), source + "output.dense", p.n_embd, p.n_ff, true);
         list.norm(name(tensors::ln2), source + "output.LayerNorm", p.n_embd);
     }
-    list.in_block(-1, p.n_layer);
     list.norm(tensors::text_post_ln, "text_model.pre_LN", p.n_embd);
-    list.linear(tensors::text_transform, "text_model.transformation", p.n_project, p.n_embd);
-    if (projection_dim > 0) list.weight(tensors::text_projection, "text_projection", {projection_dim, p.n_project});
+    list.linear(tensors::text_transform, "text_model.transformation", p.n_project, p.n_embd, true);
+    if (projection_dim > 0)
+        list.weight(tensors::text_projection, "text_projection", {projection_dim, p.n_project}, true);
 }
 
 void add_vision(SpecList & list, const VisionHparams & p, int64_t projection_dim) {
     const std::string embeddings = "vision_model.embeddings.";
     list.add(tensors::vision_class_embd, embeddings + "class_embedding", {p.n_embd});
     list.weight(tensors::vision_patch_embd, embeddings + "patch_embedding",
-                {p.n_embd, p.n_channels, p.patch_size, p.patch_size});
+                {p.n_embd, p.n_channels, p.patch_size, p.patch_size}, true);
     list.add(tensors::weight(tensors::vision_position_embd), embeddings + "position_embedding.weight",
              {p.n_positions(), p.n_embd});
     list.norm(tensors::vision_pre_ln, "vision_model.pre_layrnorm", p.n_embd);
     for (int i = 0; i < p.n_layer; ++i) {
-        list.in_block(i, p.n_layer);
         const std::string source = "vision_model.encoder.layer." + std::to_string(i) + ".";
         const auto name = [&](const char * part) { return tensors::block(tensors::vision, i, part); };
         list.norm(name(tensors::ln1), source + "layer_norm1", p.n_embd);
         list.linear(name(tensors::attn_q), source + "self_attn.q_proj", p.n_embd, p.n_embd);
         list.linear(name(tensors::attn_k), source + "self_attn.k_proj", p.n_embd, p.n_embd);
-        list.linear(name(tensors::attn_v), source + "self_attn.v_proj", p.n_embd, p.n_embd);
-        list.linear(name(tensors::attn_out), source + "self_attn.out_proj", p.n_embd, p.n_embd);
+        list.linear(name(tensors::attn_v), source + "self_attn.v_proj", p.n_embd, p.n_embd, true);
+        list.linear(name(tensors::attn_out), source + "self_attn.out_proj", p.n_embd, p.n_embd, true);
         list.norm(name(tensors::ln2), source + "layer_norm2", p.n_embd);
         list.linear(name(tensors::ffn_up), source + "mlp.fc1", p.n_ff, p.n_embd);
-        list.linear(name(tensors::ffn_down), source + "mlp.fc2", p.n_embd, p.n_ff);
+        list.linear(name(tensors::ffn_down), source + "mlp.fc2", p.n_embd, p.n_ff, true);
     }
-    list.in_block(-1, p.n_layer);
     list.norm(tensors::vision_post_ln, "vision_model.post_layernorm", p.n_embd);
-    if (projection_dim > 0) list.weight(tensors::vision_projection, "visual_projection", {projection_dim, p.n_embd});
+    if (projection_dim > 0)
+        list.weight(tensors::vision_projection, "visual_projection", {projection_dim, p.n_embd}, true);
 }
 
 bool starts_with(const std::string & name, const std::string & start) {

@@ -15,7 +15,7 @@ struct TensorSpec {
     std::string source_name;     // in the checkpoint, with "encoder.layer" for the blocks of both towers
     std::vector<int64_t> shape;  // in the checkpoint, slowest dimension first
     bool is_weight = false;      // carries the file's dtype; all else stays f32
-    bool is_outer = false;       // outside the blocks, or in the first or last of a tower
+    bool is_sensitive = false;   // its rounding costs much for its size: a mix keeps it finer
     bool is_wanted = true;       // false: of a tower that is left out, so that a checkpoint may lack it
 
     /// Multiplied by; the token table is looked up in.

@@ -1,5 +1,6 @@
 """The weights of our GGUF files, as an AltCLIPModel of transformers takes them."""
 import re
+from functools import lru_cache
 
 import gguf
 import torch
@@ -50,10 +51,16 @@ def matches(name: str, state: dict) -> str:
     raise KeyError(name)
 
 
+@lru_cache
+def reader(file: str) -> gguf.GGUFReader:
+    """A vocabulary takes seconds to read."""
+    return gguf.GGUFReader(file)
+
+
 def load_gguf(model: AltCLIPModel, file: str, wanted: str = "") -> None:
     """Widens the tensors whose names the pattern `wanted` matches, and puts them into `model`."""
     state = model.state_dict()
-    for tensor in gguf.GGUFReader(file).tensors:
+    for tensor in reader(file).tensors:
         if not re.search(wanted, tensor.name):
             continue
         values = torch.from_numpy(gguf.quants.dequantize(tensor.data, tensor.tensor_type).copy()).float()

@@ -1,11 +1,11 @@
 """How much our arithmetic adds to the rounding of the weights.
 
-    npm run build && python scripts/reference/quantized.py FOLDER DTYPE [DTYPE ...] [--inputs 64] [--rounded 64] [--work FOLDER]
+    npm run build && python scripts/reference/quantized.py FOLDER DTYPE [DTYPE ...] [--texts 64] [--images 64] [--rounded 64] [--work FOLDER]
 
 For each dtype: converts FOLDER (Hugging Face's layout), reads the file with the gguf package, widens its weights to f32,
 runs transformers on them and compares our embeddings of the same inputs (random texts of 4 to 32 tokens, as captions are, random pixels)
-with transformers', on the file's weights (the first ROUNDED of the inputs) and on the original ones (all INPUTS). Needs
-torch, transformers, gguf.
+with transformers', on the file's weights (of either at most ROUNDED) and on the original ones. With
+--work a run goes on where the last one stopped; files, inputs and reports stay there. Needs torch, transformers, gguf.
 """
 import argparse
 import json
@@ -29,9 +29,11 @@ const { readFileSync } = require('node:fs');
   const model = await AltCLIPModel.from_pretrained(file);
   const text = [], image = [], size = 3 * side * side;
   for (let i = 0; i < ids.length; i++) {
-    const pixels = new Float32Array(bytes.buffer, bytes.byteOffset + i * size * 4, size);
-    const pixel_values = new Tensor('float32', pixels, [1, 3, Number(side), Number(side)]);
     text.push(...(await model.get_text_features({ input_ids: [ids[i]], attention_mask: [mask[i]] })).tolist());
+  }
+  for (let at = 0; at < bytes.length; at += size * 4) {
+    const pixels = new Float32Array(bytes.buffer, bytes.byteOffset + at, size);
+    const pixel_values = new Tensor('float32', pixels, [1, 3, Number(side), Number(side)]);
     image.push(...(await model.get_image_features({ pixel_values })).tolist());
   }
   console.log(JSON.stringify({ text, image }));
@@ -39,7 +41,7 @@ const { readFileSync } = require('node:fs');
 """
 
 
-def inputs_of(config: AltCLIPConfig, n: int, folder: str) -> dict:
+def inputs_of(config: AltCLIPConfig, n: int, n_images: int, folder: str) -> dict:
     text, vision = config.text_config, config.vision_config
     longest = min(32, text.max_position_embeddings - 2)
     ids = torch.randint(4, text.vocab_size, (n, longest))
@@ -48,20 +50,19 @@ def inputs_of(config: AltCLIPConfig, n: int, folder: str) -> dict:
     ids[:, 0] = text.bos_token_id
     ids = torch.where(torch.arange(longest) == lengths - 1, text.eos_token_id, ids)
     ids = torch.where(mask == 1, ids, text.pad_token_id)
-    pixels = torch.randn(n, vision.num_channels, vision.image_size, vision.image_size)
+    pixels = torch.randn(n_images, vision.num_channels, vision.image_size, vision.image_size)
     Path(folder, "texts.json").write_text(json.dumps({"ids": ids.tolist(), "mask": mask.tolist()}))
     pixels.numpy().tofile(f"{folder}/pixels.f32")
     return {"input_ids": ids, "attention_mask": mask, "pixel_values": pixels}
 
 
-def embeddings(model: AltCLIPModel, inputs: dict, n: int) -> dict:
-    rows = {"text": [], "image": []}
-    for first in range(0, n, 8):
-        with torch.inference_mode():
-            out = model(**{name: values[first : min(first + 8, n)] for name, values in inputs.items()})
-        rows["text"].append(out.text_embeds)
-        rows["image"].append(out.image_embeds)
-    return {tower: torch.cat(parts) for tower, parts in rows.items()}
+def embeddings(model: AltCLIPModel, inputs: dict, most: int | None = None) -> dict:
+    with torch.inference_mode():
+        ids, mask, pixels = (inputs[name][:most].split(8) for name in ("input_ids", "attention_mask", "pixel_values"))
+        text = [model.text_projection(model.text_model(input_ids=i, attention_mask=m).pooler_output)
+                for i, m in zip(ids, mask) if len(i)]
+        image = [model.visual_projection(model.vision_model(pixel_values=p).pooler_output) for p in pixels if len(p)]
+    return {tower: torch.cat(rows) for tower, rows in (("text", text), ("image", image)) if rows}
 
 
 def distances(a: torch.Tensor, b: torch.Tensor) -> str:
@@ -71,52 +72,60 @@ def distances(a: torch.Tensor, b: torch.Tensor) -> str:
     return f"mean {distance.mean():.1e} worst {distance.max():.1e}"
 
 
-def original_of(folder: str, config: AltCLIPConfig, n: int, work: Path) -> dict:
+def original_of(folder: str, config: AltCLIPConfig, n: int, n_images: int, work: Path) -> dict:
     """transformers' embeddings with the checkpoint's own weights; an earlier run's where `work` holds them."""
     kept = work / "original.pt"
     if kept.exists():
         return torch.load(kept)
     model = AltCLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
-    original = {"inputs": inputs_of(config, n, str(work))}
-    original["embeddings"] = embeddings(model, original["inputs"], n)
+    original = {"inputs": inputs_of(config, n, n_images, str(work))}
+    original["embeddings"] = embeddings(model, original["inputs"])
     torch.save(original, kept)
     return original
 
 
-def ours_of(folder: str, dtype: str, config: AltCLIPConfig, work: Path) -> tuple[Path, dict]:
-    """Our file of that dtype and our embeddings."""
+def ours_of(folder: str, dtype: str, only: list, config: AltCLIPConfig, work: Path) -> tuple[Path, dict]:
+    """Our file of that dtype and our embeddings; `only`: the command's option, where one is enough."""
     file = work / f"{dtype}.gguf"
-    cli = ["node", str(ROOT / "dist/cli/main.mjs"), "convert", folder, str(file), "--dtype", dtype]
-    subprocess.run(cli, check=True, capture_output=True)
+    cli = ["node", str(ROOT / "dist/cli/main.mjs"), "convert", folder, str(file), "--dtype", dtype, *only]
+    if not file.exists():
+        subprocess.run(cli, check=True, capture_output=True)
     run = ["node", "-e", OURS, str(ROOT), str(file), str(work), str(config.vision_config.image_size)]
     answer = subprocess.run(run, capture_output=True, text=True, check=True)
-    return file, {tower: torch.tensor(rows) for tower, rows in json.loads(answer.stdout).items()}
+    return file, {tower: torch.tensor(rows) for tower, rows in json.loads(answer.stdout).items() if rows}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder")
     parser.add_argument("dtypes", nargs="+")
-    parser.add_argument("--inputs", type=int, default=64)
+    parser.add_argument("--texts", type=int, default=64, help="0 leaves the tower out")
+    parser.add_argument("--images", type=int, default=64, help="0 leaves the tower out")
     parser.add_argument("--rounded", type=int, default=64)
-    parser.add_argument("--work", help="folder that keeps inputs and the original's embeddings for further runs")
+    parser.add_argument("--work", help="folder that keeps what has been measured for further runs")
     options = parser.parse_args()
     torch.manual_seed(5)
     config = AltCLIPConfig.from_pretrained(options.folder)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(options.work or scratch)
         work.mkdir(exist_ok=True)
-        original = original_of(options.folder, config, options.inputs, work)
+        original = original_of(options.folder, config, options.texts, options.images, work)
         model = AltCLIPModel(config).float().eval()  # whatever the checkpoint was stored in
+        only = [] if options.texts and options.images else ["--tower", "text" if options.texts else "vision"]
         for dtype in options.dtypes:
-            file, ours = ours_of(options.folder, dtype, config, work)
-            load_gguf(model, str(file))
-            rounded = embeddings(model, original["inputs"], min(options.rounded, options.inputs))
-            for tower in ("text", "image"):
-                print(f"{dtype:7} {file.stat().st_size / 1e6:7.1f} MB {tower:5}"
-                      f"  arithmetic: {distances(ours[tower], rounded[tower])}   "
-                      f"with the rounding of weights: {distances(ours[tower], original['embeddings'][tower])}", flush=True)
-            file.unlink()
+            report = work / f"{dtype}.txt"
+            if not report.exists():
+                file, ours = ours_of(options.folder, dtype, only, config, work)
+                load_gguf(model, str(file))
+                rounded = embeddings(model, original["inputs"], options.rounded)
+                lines = [f"{dtype:7} {file.stat().st_size / 1e6:7.1f} MB {tower:5}"
+                         f"  arithmetic: {distances(ours[tower], rounded[tower])}   "
+                         f"with the rounding of weights: {distances(ours[tower], original['embeddings'][tower])}\n"
+                         for tower in rounded]
+                report.write_text("".join(lines))
+                if not options.work:
+                    file.unlink()
+            print(report.read_text(), end="", flush=True)
 
 
 if __name__ == "__main__":

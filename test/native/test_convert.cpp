@@ -158,20 +158,22 @@ TEST("q8_0 is ggml's at every scale, halves between two integers included") {
     }
 }
 
-TEST("a mix keeps its finer type outside the blocks and in the first and last") {
+TEST("a mix keeps its finer type for what rounding hurts most") {
     const TensorSpec inner{"v.blk.1.attn_q.weight", "", {256, 256}, true, false};
-    const TensorSpec outer{"v.blk.0.attn_q.weight", "", {256, 256}, true, true};
+    const TensorSpec sensitive{"v.blk.1.attn_v.weight", "", {256, 256}, true, true};
     const TensorSpec narrow{"v.blk.1.attn_q.weight", "", {256, 96}, true, false};
     const TensorSpec odd{"v.blk.1.attn_q.weight", "", {256, 80}, true, false};
     const FileType & mix = *find_file_type("q4_k_m");
-    CHECK(stored_type(inner, mix) == GGML_TYPE_Q4_K && stored_type(outer, mix) == GGML_TYPE_Q6_K);
+    CHECK(stored_type(inner, mix) == GGML_TYPE_Q4_K && stored_type(sensitive, mix) == GGML_TYPE_Q6_K);
     CHECK(stored_type(narrow, mix) == GGML_TYPE_Q8_0 && stored_type(odd, mix) == GGML_TYPE_F16);
     const TensorSpec patches{"v.patch_embd.weight", "", {1280, 3, 14, 14}, true, true};
     CHECK(stored_row(patches, GGML_TYPE_Q8_0) == 608 && stored_row(patches, GGML_TYPE_Q6_K) == 768);
     const std::vector<TensorSpec> all = model_tensors(read_config(support::fixture("models/tiny/config.json")).hparams);
     for (const TensorSpec & spec : all) {
-        const bool inside = spec.name.find("v.blk.1.") == 0;  // of three; the text tower has two
-        CHECK(spec.is_outer == !inside);
+        const auto has = [&](const char * part) { return spec.name.find(part) != std::string::npos; };
+        const bool expected = has(".attn_v.") || has(".attn_out.") || has(".ffn_down.") || has("patch_embd") ||
+                              has("transform") || has("projection");
+        CHECK(spec.is_sensitive == (expected && spec.is_weight));
     }
 }
 

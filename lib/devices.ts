@@ -42,8 +42,8 @@ async function findGpus(): Promise<{ info: NativeDevice; addon: NativeAddon }[]>
 
 /**
  * The devices that models can run on here: GPUs in the order in which 'auto' tries them, then the CPU. A GPU is listed
- * where the addon for it is installed (@altclip/PLATFORM-vulkan, @altclip/PLATFORM-cuda; Metal comes with macOS's) and
- * its driver works. Starting the drivers takes up to seconds, the first time.
+ * where the addon for it is installed (@altclip/linux-x64-vulkan, @altclip/win32-x64-vulkan, @altclip/linux-x64-cuda;
+ * Metal comes with macOS's) and its driver works. Starting the drivers takes up to seconds, the first time.
  */
 export async function list_devices(): Promise<DeviceInfo[]> {
   const gpus = (await findGpus()).map(

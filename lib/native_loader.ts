@@ -51,12 +51,14 @@ function requireAddon(place: string): unknown {
         return require('@altclip/linux-x64-vulkan/altclip.node');
       case '@altclip/win32-x64-vulkan':
         return require('@altclip/win32-x64-vulkan/altclip.node');
+      case '@altclip/source (vulkan)':
+        return require('@altclip/source/vulkan.node');
       case 'build/cuda/altclip.node':
         return require('../build/cuda/altclip.node');
       case '@altclip/linux-x64-cuda':
         return require('@altclip/linux-x64-cuda/altclip.node');
-      case '@altclip/win32-x64-cuda':
-        return require('@altclip/win32-x64-cuda/altclip.node');
+      case '@altclip/source (cuda)':
+        return require('@altclip/source/cuda.node');
       default:
         return unpublished;
     }
@@ -99,17 +101,23 @@ export function loadAddon(): unknown {
 /** The addon for GPUs of `backend`, or why there is none, in a sentence. */
 export function loadGpuAddon(backend: 'cuda' | 'vulkan'): unknown {
   const name = `@altclip/${platform()}-${backend}`;
-  const places = [`build/${backend}/altclip.node`, name];
+  const places = [`build/${backend}/altclip.node`, `@altclip/source (${backend})`, name];
   const failures: string[] = [];
   for (const place of places) {
     const found = requireAddon(place);
     if (!(found instanceof Error)) return found;
-    if (found === unpublished) failures.push(`there is no package ${place}`);
+    if (found === unpublished) failures.push(`there is no package ${place} (${fromSource(backend)})`);
     else if ((found as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') {
       if (place === name) failures.push(`${place} is not installed (npm install ${place}@${version})`);
     } else failures.push(`${place}: ${reason(place, found)}`);
   }
   return failures.join('; ');
+}
+
+/** How to come by an addon that is not published. */
+function fromSource(backend: string): string {
+  const script = 'node node_modules/@altclip/source/scripts/build-native.mjs';
+  return `npm install @altclip/source@${version}, then ${script} --backend ${backend}, compiles it`;
 }
 
 function runtime(): string {

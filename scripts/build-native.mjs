@@ -32,7 +32,7 @@ function cmakeJs() {
 }
 
 /** What CMake is told for a backend; nothing for the ordinary addon. */
-function backendDefinitions(backend) {
+export function backendDefinitions(backend) {
   if (backend === 'vulkan') return { ALTCLIP_VULKAN: 'ON', ...vulkanTools() };
   return backend === 'cuda' ? { ALTCLIP_CUDA: 'ON' } : {};
 }

@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { buildNative } from './build-native.mjs';
 import { crossBuild } from './packages/cross.mjs';
 import { demoManifest, mainManifest, platformManifest, sourceManifest } from './packages/manifests.mjs';
 import { PLATFORMS, thisPlatform } from './packages/platforms.mjs';
@@ -44,11 +45,13 @@ function platformCalled(name) {
 }
 
 function binaryFor(platform, native) {
-  const here = platform.name === thisPlatform();
-  if (native && !here) throw new Error(`--native builds ${thisPlatform()}, not ${platform.name}`);
-  if (platform.zig && !native) return crossBuild(platform);
-  if (!here) throw new Error(`${platform.name} is built on that system, not on ${thisPlatform()}`);
-  return path.join(root, 'build', 'Release', 'altclip.node');
+  const { name, zig, backend } = platform;
+  const here = name === [thisPlatform(), backend].filter(Boolean).join('-');
+  if (native && !here) throw new Error(`--native builds for ${thisPlatform()}, not ${name}`);
+  if (zig && !native) return crossBuild(platform);
+  if (!here) throw new Error(`${name} is built on that system, not on ${thisPlatform()}`);
+  if (backend) buildNative({ backend });
+  return path.join(root, 'build', backend ?? 'Release', 'altclip.node');
 }
 
 await main(() => {
@@ -62,7 +65,7 @@ await main(() => {
     const made = platformManifest(manifest, platform);
     const binary = binaryFor(platform, values.native);
     const licence = path.join(root, 'third_party', 'ggml', 'LICENSE');
-    const readme = path.join(root, 'scripts', 'packages', 'PLATFORM.md');
+    const readme = path.join(root, 'scripts', 'packages', platform.backend ? 'GPU.md' : 'PLATFORM.md');
     pack(out, made, { 'altclip.node': binary, 'README.md': readme, 'LICENSE-ggml': licence });
   }
   pack(out, mainManifest(manifest), here('dist', 'README.md'));

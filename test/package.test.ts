@@ -87,6 +87,8 @@ describe('the package', { timeout: 120_000 }, () => {
       '@altclip/demo': manifest.version,
       [`@altclip/${platform}`]: manifest.version,
     });
+    // GPUs are for those who ask
+    expect(Object.keys(optionalDependencies).join()).not.toMatch(/vulkan|cuda/);
   });
 
   it('can be imported', async () => {

@@ -79,7 +79,7 @@ export const command: Command = {
     console.log(`
 ${table(rows, [5])}
 
-${hits} of ${pictures.length} right. It knows drawings of simple things; try one of your own:
+${hits} of ${pictures.length} right, on ${classify.model.device}. It knows drawings of simple things; try one of your own:
   ${paint('cyan', `${program} classify ${own} --labels "Löwe,피자,arco iris,кактус"`)}
 For photographs take BAAI/AltCLIP; the first time downloads 3.2 GB from the Hugging Face hub:
   ${paint('cyan', `${program} classify photo.jpg --labels "dog,chat" --model BAAI/AltCLIP --dtype q8_0`)}`);

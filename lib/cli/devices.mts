@@ -6,8 +6,8 @@ import { paint, size, table } from './terminal.mjs';
 const help = `Usage: altclip devices [--json]
 
 Lists what --device takes on this machine, in the order in which it is tried
-where nothing is said. NVIDIA's GPUs need the package @altclip/PLATFORM-cuda,
-other makers' @altclip/PLATFORM-vulkan (PLATFORM: linux-x64, win32-x64); Apple's
+where nothing is said. GPUs need the package @altclip/linux-x64-vulkan or
+@altclip/win32-x64-vulkan, NVIDIA's on Linux @altclip/linux-x64-cuda; Apple's
 need nothing.
 
       --json          [{"name", "backend", "description", "type",

@@ -1,6 +1,7 @@
 /** altclip info: what is in a model file, and what this machine computes with. */
 
 import { fromNative } from '../errors.js';
+import { list_devices } from '../index.mjs';
 import { resolveModel } from '../loading/loading.js';
 import type { NativeModelFile } from '../native.js';
 import { native } from '../native.js';
@@ -10,8 +11,8 @@ import { paint, size, table } from './terminal.mjs';
 
 const help = `Usage: altclip info [MODEL] [OPTIONS]
 
-Shows a model's hyper-parameters, weight types and sizes, and the instruction
-sets in use here. MODEL is a .gguf file or a Hugging Face folder; without it,
+Shows a model's hyper-parameters, weight types and sizes, and the devices and
+instruction sets in use here. MODEL is a .gguf file or a Hugging Face folder; without it,
 the embedded demo.
 
       --tensors       lists every tensor
@@ -52,6 +53,15 @@ function weightTypes({ tensors }: NativeModelFile): string {
   return table(rows, [1, 2, 3]);
 }
 
+/** What models can run on, the fastest first; a driver that fails is told of, no more. */
+async function devices(): Promise<string> {
+  try {
+    return (await list_devices()).map(({ name, description }) => `${name} (${description})`).join(', ');
+  } catch (error) {
+    return `cpu; no GPU: ${(error as Error).message}`;
+  }
+}
+
 export const command: Command = {
   help,
   async run(args, { signal }) {
@@ -87,6 +97,6 @@ ${weightTypes(model)}`);
       ]);
       console.log(`\n${table(rows, [3])}`);
     }
-    console.log(`\nthis machine: ${system}`);
+    console.log(`\nthis machine: ${system}\ndevices: ${await devices()}`);
   },
 };

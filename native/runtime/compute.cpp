@@ -7,9 +7,9 @@
 
 namespace altclip {
 
-std::unique_ptr<Compute> make_compute(const std::string & device, int n_threads) {
+std::unique_ptr<Compute> make_compute(const std::string & device, int n_threads, bool in_f32) {
     if (device == "cpu") return std::make_unique<CpuCompute>(n_threads);
-    return std::make_unique<DeviceCompute>(find_device(device), n_threads);
+    return std::make_unique<DeviceCompute>(find_device(device), n_threads, in_f32);
 }
 
 void Compute::expect_rows(const Model & model, const std::string & reader) {

@@ -54,7 +54,8 @@ protected:
     int64_t batch_tokens_ = cpu_batch_tokens;
 };
 
-/// `device`: "cpu" or a name of list_devices(). Throws unsupported for any other, out_of_memory, internal.
-std::unique_ptr<Compute> make_compute(const std::string & device, int n_threads);
+/// `device`: "cpu" or a name of list_devices(). `in_f32`: products must not round f32 to less, as the CPU never does.
+/// Throws unsupported for any other device or for one that cannot do that, out_of_memory, internal.
+std::unique_ptr<Compute> make_compute(const std::string & device, int n_threads, bool in_f32);
 
 }  // namespace altclip

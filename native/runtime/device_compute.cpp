@@ -9,6 +9,7 @@
 #include "error.h"
 #include "ggml-alloc.h"
 #include "runtime/device_failure.h"
+#include "runtime/device_start.h"
 
 namespace altclip {
 
@@ -74,21 +75,14 @@ void DeviceCompute::fail_device(const char * what, const std::string & reason, b
          ": ", reason);
 }
 
-DeviceCompute::DeviceCompute(const Device & device, int n_threads) : device_(device) {
+DeviceCompute::DeviceCompute(const Device & device, int n_threads, bool in_f32)
+    : device_(device),
+      backend_(start_device(device, in_f32)),
+      buffer_type_(ggml_backend_get_default_buffer_type(backend_.get())),
+      allocator_(ggml_gallocr_new(buffer_type_)) {
     execution_.n_threads = n_threads;
     execution_.on_device = true;
     batch_tokens_ = device_batch_tokens;
-    try {
-        const ThrowingChecks throwing;
-        backend_.reset(ggml_backend_dev_init(device.handle, nullptr));
-        buffer_type_ = backend_ ? ggml_backend_get_default_buffer_type(backend_.get()) : nullptr;
-    } catch (const std::exception & error) {
-        fail(ErrorCode::unsupported, "device: ", device.name, " (", device.description,
-             ") does not start: ", error.what());
-    }
-    if (!buffer_type_)
-        fail(ErrorCode::unsupported, "device: ", device.name, " (", device.description, ") does not start");
-    allocator_.reset(ggml_gallocr_new(buffer_type_));
 }
 
 DeviceCompute::~DeviceCompute() {
@@ -189,10 +183,11 @@ size_t DeviceCompute::needed_memory(ggml_cgraph * graph) const {
 }
 
 void DeviceCompute::check(ggml_cgraph * graph) {
+    const size_t largest_buffer = ggml_backend_buft_get_max_size(buffer_type_);
     for (int i = 0; i < ggml_graph_n_nodes(graph); ++i) {
         ggml_tensor * node = ggml_graph_node(graph, i);
         if (supports(node)) continue;
-        const bool too_large = largest_tensor(node) > always_bindable;
+        const bool too_large = largest_tensor(node) > std::min(always_bindable, largest_buffer);
         fail(too_large ? ErrorCode::out_of_memory : ErrorCode::unsupported, "device: ", device_.name, " (",
              device_.description, ") cannot compute ", ggml_op_desc(node), " of ", ggml_type_name(node->src[0]->type),
              " [", node->ne[0], ", ", node->ne[1], ", ", node->ne[2], ", ", node->ne[3], "]",

@@ -14,8 +14,8 @@ namespace altclip {
 
 class DeviceCompute final : public Compute {
 public:
-    /// Starts the driver. Throws unsupported with its reason where that fails.
-    DeviceCompute(const Device & device, int n_threads);
+    /// Starts the driver. Throws what start_device throws.
+    DeviceCompute(const Device & device, int n_threads, bool in_f32);
     ~DeviceCompute() override;
 
     /// Uploads the weights, which the model's tensors point to from then on, and gives the file's pages back. The table
@@ -50,7 +50,7 @@ private:
 
     const Device device_;
     ggml_backend_ptr backend_;
-    ggml_backend_buffer_type_t buffer_type_ = nullptr;
+    const ggml_backend_buffer_type_t buffer_type_;
     ggml_gallocr_ptr allocator_;
     ggml_backend_buffer_ptr weights_;
     std::list<Slot> slots_;  // latest use first

@@ -40,7 +40,7 @@ Engine::Engine(Model model, const std::string & device, int n_threads, const Abo
       device_(device),
       n_threads_(n_threads > 0 ? n_threads : n_default_threads()),
       model_(std::make_unique<Model>(std::move(model))),
-      compute_(make_compute(device_, n_threads_)) {
+      compute_(make_compute(device_, n_threads_, model_->dtype == "f32")) {
     compute_->prepare(*model_, abort);
     if (model_->text) reserve_text(*model_, *compute_);
     if (model_->vision) reserve_image(*model_, *compute_);

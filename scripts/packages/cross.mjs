@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { backendDefinitions } from '../build-native.mjs';
 import { provisionGgml } from '../provision-ggml.mjs';
 import { step } from '../steps.mjs';
 import { generator } from '../tools.mjs';
@@ -42,6 +43,7 @@ export function crossBuild(platform) {
   const tree = path.join(root, 'build-packages', platform.name);
   const definitions = {
     ...provisionGgml(),
+    ...backendDefinitions(platform.backend),
     ...writeTools(path.join(tree, 'tools'), platform.zig),
     ...(platform.cpu === 'x64' ? X64 : {}),
     CMAKE_BUILD_TYPE: 'Release',

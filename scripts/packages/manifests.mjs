@@ -17,10 +17,11 @@ function common({ version, license, engines }, name, description) {
   };
 }
 
-/** The facade; the binary of the platform and the demo model come along, each as a package of its own. */
+/** The facade; the platform's binary for the CPU and the demo model come along, each as a package of its own. */
 export function mainManifest(root) {
   const { keywords, main, types, exports, bin, dependencies, version } = root;
-  const optional = ['demo', ...PLATFORMS.map(({ name }) => name)].map((name) => [`@altclip/${name}`, version]);
+  const binaries = PLATFORMS.filter(({ backend }) => !backend).map(({ name }) => name);
+  const optional = ['demo', ...binaries].map((name) => [`@altclip/${name}`, version]);
   return {
     ...common(root, root.name, root.description),
     type: 'commonjs',
@@ -30,9 +31,10 @@ export function mainManifest(root) {
 }
 
 /** @param {import('./platforms.mjs').Platform} platform */
-export function platformManifest(root, { name, os, cpu, libc }) {
+export function platformManifest(root, { name, os, cpu, libc, backend }) {
+  const gpus = backend ? `GPUs with ${backend === 'cuda' ? 'CUDA' : 'Vulkan'} on ` : '';
   return {
-    ...common(root, `@altclip/${name}`, `altclip's native addon for ${os} ${cpu}${libc ? ` (${libc})` : ''}`),
+    ...common(root, `@altclip/${name}`, `altclip's native addon for ${gpus}${os} ${cpu}${libc ? ` (${libc})` : ''}`),
     os: [os],
     cpu: [cpu],
     ...(libc ? { libc: [libc] } : {}),
@@ -58,7 +60,12 @@ export function sourceManifest(root) {
     binary: root.binary,
     gypfile: true,
     scripts: { install: 'node scripts/build-native.mjs' },
-    exports: { './altclip.node': './build/Release/altclip.node', './package.json': './package.json' },
+    exports: {
+      './altclip.node': './build/Release/altclip.node',
+      './vulkan.node': './build/vulkan/altclip.node',
+      './cuda.node': './build/cuda/altclip.node',
+      './package.json': './package.json',
+    },
     files: ['native', 'scripts', 'third_party', 'CMakeLists.txt', 'binding.gyp'],
     dependencies: Object.fromEntries(tools.map((name) => [name, root.devDependencies[name]])),
   };

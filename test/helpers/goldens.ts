@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { type AltCLIPInputs, AltCLIPModel, AltCLIPTextModel, AltCLIPVisionModel, Tensor } from '../../lib';
+import type { DeviceName } from '../../lib/devices';
 import type { DType } from '../../lib/pretrained_options';
 import { fixture, readJson } from './fixtures';
 import { readSafetensors } from './safetensors';
@@ -36,8 +37,14 @@ export interface Loaded {
   vision: AltCLIPVisionModel;
 }
 
-export async function loadAll(folder: string, dtype: DType, cache_dir: string, num_threads = 1): Promise<Loaded> {
-  const options = { dtype, cache_dir, num_threads };
+export async function loadAll(
+  folder: string,
+  dtype: DType,
+  cache_dir: string,
+  num_threads = 1,
+  device: DeviceName = 'cpu',
+): Promise<Loaded> {
+  const options = { dtype, cache_dir, num_threads, device };
   return {
     model: await AltCLIPModel.from_pretrained(folder, options),
     text: await AltCLIPTextModel.from_pretrained(folder, options),

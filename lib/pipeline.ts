@@ -1,9 +1,10 @@
 import { Callable } from './callable';
 import { AltCLIPError, invalid } from './errors';
+import type { ImageProcessorOptions } from './image/options';
 import type { ImageInput } from './image/raw_image';
 import { demoId } from './loading/demo_model';
 import type { ModelOptions } from './modeling/base';
-import { AltCLIPModel } from './modeling/model';
+import { AltCLIPModel, type EncodeImagesOptions } from './modeling/model';
 import { AltCLIPProcessor } from './processing';
 import { similarity } from './similarity';
 import { kindOf, Tensor } from './tensor';
@@ -15,7 +16,7 @@ export interface Classification {
 }
 
 /** Options of a zero-shot classification. */
-export interface ClassificationOptions {
+export interface ClassificationOptions extends Pick<ImageProcessorOptions, 'fast_decode' | 'use_icc_profile'> {
   /** Text made of a label, which replaces `{}`; default 'This is a photo of {}'. */
   hypothesis_template?: string;
   signal?: AbortSignal;
@@ -58,7 +59,7 @@ export class ZeroShotImageClassificationPipeline extends Callable<Classify> {
     candidate_labels: string | string[],
     options: ClassificationOptions = {},
   ): Promise<Classification[] | Classification[][]> {
-    const { hypothesis_template: template = 'This is a photo of {}', signal } = options;
+    const { hypothesis_template: template = 'This is a photo of {}', signal, fast_decode, use_icc_profile } = options;
     const labels = Array.isArray(candidate_labels) ? candidate_labels : [candidate_labels];
     if (labels.length === 0) invalid('candidate_labels: got an empty array, expected at least one label');
     const wrong = labels.find((label) => typeof label !== 'string');
@@ -74,7 +75,7 @@ export class ZeroShotImageClassificationPipeline extends Callable<Classify> {
         labels.map((label) => template.replace('{}', () => label)),
         signal,
       ),
-      this.embedImages(batch, signal),
+      this.embedImages(batch, { signal, fast_decode, use_icc_profile }),
     ]);
     const { logits_per_text } = await similarity(texts, pictures, this.model.logit_scale);
     const results = [...logits_per_text.transpose().softmax(-1)].map((row) =>
@@ -115,9 +116,9 @@ export class ZeroShotImageClassificationPipeline extends Callable<Classify> {
     return stacked(texts.map((text) => known.get(text) as Float32Array));
   }
 
-  private async embedImages(images: ImageInput[], signal: AbortSignal | undefined): Promise<Tensor<'float32'>> {
+  private async embedImages(images: ImageInput[], options: EncodeImagesOptions): Promise<Tensor<'float32'>> {
     const rows: Float32Array[] = [];
-    for await (const { data } of this.model.encode_images(images, { signal })) rows.push(data);
+    for await (const { data } of this.model.encode_images(images, options)) rows.push(data);
     return stacked(rows);
   }
 }

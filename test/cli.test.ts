@@ -7,6 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import stringWidth from 'string-width';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openingPictures } from './helpers/pictures';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -103,6 +104,7 @@ describe('help and usage', () => {
     [['classify', '--colour'], /--colour/],
     [['embed'], /needs one of/],
     [['embed', 'a.png', '--text', 'a'], /needs one of/],
+    [['embed', '--text', 'a', '--fast-decode'], /--fast-decode .* for pictures/],
     [['embed', 'a.png', '--output', 'a.csv'], /\.jsonl or \.npy/],
     [['embed', 'a.png', '--batch-size', '0'], /--batch-size/],
     [['convert', 'folder'], /OUT\.gguf/],
@@ -179,6 +181,27 @@ describe('embed', () => {
       .map((line) => JSON.parse(line));
     expect(lines.map(({ image }) => image)).toEqual(images);
     expect(lines.flatMap(({ embedding }) => embedding)).toEqual(data);
+  });
+
+  it('opens pictures as it is asked to', async () => {
+    const { photo, tagged } = await openingPictures(mkdtempSync(path.join(folder, 'opening-')));
+    const embeddings = async (...args: string[]) => {
+      const { code, stdout } = await altclip(['embed', photo, tagged, ...args]);
+      expect(code).toBe(0);
+      const lines = stdout.trimEnd().split('\n');
+      return lines.map((line) => (JSON.parse(line) as { embedding: number[] }).embedding);
+    };
+    const [plain, fast, managed] = [
+      await embeddings(),
+      await embeddings('--fast-decode'),
+      await embeddings('--use-icc-profile'),
+    ];
+    expect(fast[0]).not.toEqual(plain[0]);
+    expect(managed[0]).toEqual(plain[0]);
+    expect(managed[1]).not.toEqual(plain[1]);
+    const scores = async (...args: string[]) =>
+      (await altclip(['classify', tagged, '--labels', 'lion,pizza', '--json', ...args])).stdout;
+    expect(await scores('--use-icc-profile')).not.toBe(await scores());
   });
 
   it('reads texts from a file and from standard input', async () => {

@@ -1,7 +1,13 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pipeline, type ZeroShotImageClassificationPipeline } from '../lib';
+import {
+  type ClassificationOptions,
+  type EncodeImagesOptions,
+  pipeline,
+  type ZeroShotImageClassificationPipeline,
+} from '../lib';
 import { demoImages, readJson, temporaryFolder } from './helpers/fixtures';
+import { openingPictures } from './helpers/pictures';
 
 interface DemoGolden {
   texts: { text: string }[];
@@ -48,6 +54,28 @@ describe('zero-shot image classification', () => {
     expect(await classifier(first, ['red apple', 'pizza', 'lion'])).toEqual(result);
     const reordered = await classifier(first, ['lion', 'red apple', 'pizza']);
     expect(reordered.map(({ label }) => label)).toEqual(result.map(({ label }) => label));
+  });
+
+  it('opens pictures as the image processor is asked to', async () => {
+    const { photo, tagged } = await openingPictures(temporaryFolder());
+    const score = async (image: string, options: ClassificationOptions) =>
+      (await classifier(image, ['pizza', 'lion'], options)).find(({ label }) => label === 'lion')?.score as number;
+    const of = async (image: string, options: EncodeImagesOptions) => {
+      for await (const { data } of classifier.model.encode_images([image], options)) return data;
+    };
+    for (const [image, option] of [
+      [photo, { fast_decode: true }],
+      [tagged, { use_icc_profile: true }],
+    ] as const) {
+      expect(await of(image, option)).not.toEqual(await of(image, {}));
+      const [plain, asked] = [await score(image, {}), await score(image, option)];
+      expect(asked).not.toBe(plain);
+      expect(Math.abs(asked - plain)).toBeLessThan(0.1);
+    }
+    await expect(classifier(photo, ['lion'], { fast_decode: 'yes' as never })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/^fast_decode/),
+    });
   });
 
   it('puts the label into the template as it is', async () => {

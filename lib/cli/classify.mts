@@ -2,6 +2,7 @@
 import { type Classification, pipeline } from '../index.mjs';
 import { type Command, parse, UsageError } from './arguments.mjs';
 import { DEFAULT_MODEL, deviceOf, loading, modelHelp, modelOptions } from './model.mjs';
+import { openingOf, pictureHelp, pictureOptions } from './pictures.mjs';
 import { bar, columns, paint, percent, table, truncate } from './terminal.mjs';
 
 const help = `Usage: altclip classify IMAGE... --labels a,b,c [OPTIONS]
@@ -11,6 +12,7 @@ labels. Labels may be in any language the model knows, and be mixed.
 
   -l, --labels L      labels, separated by commas; may be given again
   -t, --template T    text around each label, {} marks the place (default: {})
+${pictureHelp}
 ${modelHelp}
       --json          prints [{"image", "labels": [{"label", "score"}]}]
 
@@ -33,6 +35,7 @@ export const command: Command = {
       labels: { type: 'string', short: 'l', multiple: true },
       template: { type: 'string', short: 't' },
       json: { type: 'boolean' },
+      ...pictureOptions,
       ...modelOptions,
     });
     const labels = (values.labels ?? [])
@@ -51,7 +54,7 @@ export const command: Command = {
     try {
       const results = [];
       for (const image of images) {
-        const scores = await classify(image, labels, { hypothesis_template, signal });
+        const scores = await classify(image, labels, { hypothesis_template, signal, ...openingOf(values) });
         results.push({ image, labels: scores });
         if (!values.json) print(image, scores);
       }

@@ -5,11 +5,11 @@ import { AltCLIPModel } from '../index.mjs';
 import { type Command, countOf, parse, UsageError } from './arguments.mjs';
 import { DEFAULT_MODEL, deviceOf, loading, modelHelp, modelOptions } from './model.mjs';
 import { embeddingWriter } from './output.mjs';
+import { openingOf, pictureHelp, pictureOptions } from './pictures.mjs';
 import { Progress } from './terminal.mjs';
 
 const help = `Usage: altclip embed IMAGE... [OPTIONS]
-       altclip embed --text T [--text T]... [OPTIONS]
-       altclip embed --texts-file F [OPTIONS]
+       altclip embed --text T [--text T]... | --texts-file F [OPTIONS]
 
 Embeds pictures or texts into the space they share, one embedding for each, in
 their order, normalised to length 1: their dot product is the similarity.
@@ -20,11 +20,11 @@ their order, normalised to length 1: their dot product is the similarity.
                       .npy: float32 [n, dim] for NumPy
                       (default: .jsonl on standard output)
       --batch-size N  pictures or texts at a time
+${pictureHelp}
 ${modelHelp}
 
-Examples:
-  altclip embed photos/*.jpg -o photos.npy
-  altclip embed --text "ein Hund am Strand"`;
+Example:
+  altclip embed photos/*.jpg -o photos.npy`;
 
 async function* linesOf(file: string, signal: AbortSignal): AsyncGenerator<string> {
   const input: NodeJS.ReadableStream = file === '-' ? process.stdin : createReadStream(file);
@@ -56,12 +56,17 @@ export const command: Command = {
       'texts-file': { type: 'string' },
       output: { type: 'string', short: 'o' },
       'batch-size': { type: 'string' },
+      ...pictureOptions,
       ...modelOptions,
     });
     const texts = values.text ?? [];
     const file = values['texts-file'];
     const kinds = [images.length > 0, texts.length > 0, file !== undefined].filter(Boolean).length;
     if (kinds !== 1) throw new UsageError('embed needs one of: pictures, --text, --texts-file');
+    const opening = openingOf(values);
+    if (images.length === 0 && (opening.fast_decode || opening.use_icc_profile)) {
+      throw new UsageError('--fast-decode and --use-icc-profile are for pictures');
+    }
     const batch_size = countOf('--batch-size', values['batch-size']);
 
     const device = deviceOf(values.device);
@@ -78,7 +83,7 @@ export const command: Command = {
       const options = { batch_size, signal };
       const embeddings =
         kind === 'image'
-          ? model.encode_images(noting(sources, waiting), options)
+          ? model.encode_images(noting(sources, waiting), { ...options, ...opening })
           : model.encode_texts(noting(sources, waiting), options);
       let done = 0;
       for await (const embedding of embeddings) {

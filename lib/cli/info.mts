@@ -12,8 +12,8 @@ import { paint, size, table } from './terminal.mjs';
 const help = `Usage: altclip info [MODEL] [OPTIONS]
 
 Shows a model's hyper-parameters, weight types and sizes, and the devices and
-instruction sets in use here. MODEL is a .gguf file or a Hugging Face folder; without it,
-the embedded demo.
+instruction sets in use here. MODEL is a .gguf file or a Hugging Face folder;
+without it, the embedded demo.
 
       --tensors       lists every tensor
       --dtype D       weights of a converted folder: f32, f16, bf16, q8_0, q6_k,

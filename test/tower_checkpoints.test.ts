@@ -36,6 +36,13 @@ function towerFolder(model: string, tower: TowerName, version: 4 | 5): string {
   return folder;
 }
 
+/** The same as a file whose weights lie packed for the kernels. */
+async function packedFile(folder: string): Promise<string> {
+  const output = `${folder}-packed.gguf`;
+  await native.convertModel({ source: folder, output, dtype: 'f32', packed: true });
+  return output;
+}
+
 const cases = (['tiny', 'tiny-gelu-h80'] as const).flatMap((model) =>
   (['text', 'vision'] as const).flatMap((tower) => ([4, 5] as const).map((version) => ({ model, tower, version }))),
 );
@@ -43,9 +50,10 @@ const cases = (['tiny', 'tiny-gelu-h80'] as const).flatMap((model) =>
 describe.each(cases)("$model's $tower tower, saved by transformers $version", ({ model, tower, version }) => {
   const folder = towerFolder(model, tower, version);
 
-  it('gives what transformers gives', async () => {
+  it.each(['as rows', 'packed'])('gives what transformers gives, weights %s', async (order) => {
     const golden = goldenModels().find(({ name }) => name === model);
-    const loaded = await models[tower].from_pretrained(folder, options);
+    const source = order === 'packed' ? await packedFile(folder) : folder;
+    const loaded = await models[tower].from_pretrained(source, options);
     const { hidden_size } =
       readJson<Record<string, { hidden_size?: number }>>('models', model, 'config.json')[`${tower}_config`] ?? {};
     expect(loaded.config.hidden_size).toBe(hidden_size);
@@ -61,7 +69,7 @@ describe.each(cases)("$model's $tower tower, saved by transformers $version", ({
         expect(maxAbs, `${one.id}: ${name}`).toBeLessThan(5e-5 + 2e-5 * (one.outputs[name]?.max_abs ?? 0));
       }
     }
-    const saved = `${folder}-saved`;
+    const saved = `${source}-saved`;
     await loaded.save_pretrained(saved);
     await loaded.dispose();
     await (await models[tower].from_pretrained(saved)).dispose();

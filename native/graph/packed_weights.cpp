@@ -20,6 +20,7 @@ void add_blocks(const std::vector<BlockWeights> & blocks, std::vector<const ggml
     }
 }
 
+/// A tower that was saved without its projection lacks that one.
 std::vector<const ggml_tensor *> linear_weights(const Model & model) {
     std::vector<const ggml_tensor *> weights;
     if (model.text) {
@@ -30,6 +31,7 @@ std::vector<const ggml_tensor *> linear_weights(const Model & model) {
         add_blocks(model.vision->blocks, weights);
         weights.insert(weights.end(), {model.vision->patch_embd.weight, model.vision->projection.weight});
     }
+    weights.erase(std::remove(weights.begin(), weights.end(), nullptr), weights.end());
     return weights;
 }
 
@@ -57,7 +59,7 @@ PackedWeights::PackedWeights(const Model & model, int n_threads, const AbortFlag
     std::vector<const ggml_tensor *> supported;
     size_t n_bytes = 0;
     for (const ggml_tensor * weight : linear_weights(model)) {
-        if (!weight || !PackedWeight::supports(weight->type)) continue;  // a tower may lack its projection
+        if (!PackedWeight::supports(weight->type)) continue;
         supported.push_back(weight);
         n_bytes += bytes_of(weight);
     }

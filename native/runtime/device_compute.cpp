@@ -133,11 +133,16 @@ void DeviceCompute::choose_operators(const Model & model) {
 }
 
 void DeviceCompute::upload(Model & model, const AbortFlag & abort) {
-    std::vector<std::pair<ggml_tensor *, const uint8_t *>> sources;
+    struct Source {
+        ggml_tensor * tensor;
+        const uint8_t * data;
+        bool is_mapped;
+    };
+    std::vector<Source> sources;
     for (ggml_tensor * t = ggml_get_first_tensor(model.context.get()); t;
          t = ggml_get_next_tensor(model.context.get(), t)) {
         if (execution_.host_lookup && t == model.text->token_embd) continue;
-        sources.emplace_back(t, static_cast<const uint8_t *>(t->data));
+        sources.push_back({t, static_cast<const uint8_t *>(t->data), t->buffer == model.buffer.get()});
         t->data = nullptr;
         t->buffer = nullptr;
     }
@@ -152,12 +157,13 @@ void DeviceCompute::upload(Model & model, const AbortFlag & abort) {
              megabytes(total));
     }
     ggml_backend_buffer_set_usage(weights_.get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
-    for (const auto & [tensor, source] : sources) {
+    for (const auto & [tensor, source, is_mapped] : sources) {
         abort.throw_if_aborted();
         const size_t n = ggml_nbytes(tensor);
         ggml_backend_tensor_set(tensor, source, 0, n);
-        model.file->forget(source, source + n);
+        if (is_mapped) model.file->forget(source, source + n);
     }
+    model.values.reset();
 }
 
 std::vector<std::byte> & DeviceCompute::metadata(const GraphShape & shape) {

@@ -14,8 +14,8 @@
 
 namespace altclip {
 
-/// What a table's products with weights of this type take: integers or bytes where they are quantised and bf16 for
-/// bf16, as far as the table has such products; f32 otherwise.
+/// What a table's products with weights of this type take: where they are quantised integers or bytes, of 8 bits if
+/// `precision` is coarse, and bf16 for bf16, as far as the table has such products; f32 otherwise.
 Operand operand_of(const KernelTable & kernels, ggml_type weight, Precision precision);
 
 /// 32-bit words that n_rows rows of n_in activations take when packed.
@@ -37,7 +37,7 @@ struct LinearTask {
     std::array<LinearPart, 3> parts;  // of one kind and one n_in; the unused have no weight
     Operand operand = Operand::f32;   // of all parts; activations are packed so
     std::optional<Activation> activation;
-    int64_t n_threads = 1;                            // that take jobs; what they ask memory for ahead rests on it
+    int64_t n_threads = 1;                            // that take jobs, each in a strip of the outputs
     std::atomic<int64_t> next{0};                     // job
     const std::function<bool()> * aborted = nullptr;  // asked before each job, from any thread
 };

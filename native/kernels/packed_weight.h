@@ -16,8 +16,8 @@ inline constexpr size_t packed_alignment = 64;
 
 /// [n_out][n_in], as tiles of 16 outputs (the last padded with zeros): f32 and f16 as [n_in][16]; bf16 as pairs of
 /// inputs [(n_in + 1) / 2][16][2], an odd last one paired with 0; quantised ones in blocks of 32 inputs (see kernels.h)
-/// that keep their bits and become 12-bit integers with one scale an output when they are used. Takes the file's bytes,
-/// and half a bit a weight more for q8_0 and the K-quants.
+/// that keep their bits and become integers with one scale an output when they are used. Takes the file's bytes, and
+/// half a bit a weight more for the K-quants.
 class PackedWeight {
 public:
     /// Whether this type has kernels: f32, f16, bf16, q8_0, q6_K, q5_K, q4_K and q4_0.
@@ -26,7 +26,7 @@ public:
     /// Bytes that a weight of this kind takes: its tiles, then the outputs' scales where it is quantised.
     static size_t n_bytes(ggml_type type, int64_t n_in, int64_t n_out);
 
-    /// In `memory` of n_bytes(), aligned to packed_alignment, that pack() fills or has filled once.
+    /// In `memory` of n_bytes() that pack() fills or has filled once; products take it aligned to packed_alignment.
     PackedWeight(ggml_type type, int64_t n_in, int64_t n_out, std::shared_ptr<std::byte> memory);
 
     /// Packs tiles [first, last) from ggml's rows; different tiles may be packed by different threads.

@@ -169,6 +169,32 @@ describe('tokenizer_config.json', () => {
     }
   });
 
+  it.each([{ padding_side: 'left' }, { model_input_names: ['input_ids'] }])(
+    'changes no embedding of a batch: %j',
+    async (fields) => {
+      const name = `batch-${Object.keys(fields)}`;
+      const made = tokenizerFolder(name, fields);
+      for (const one of ['config.json', 'model.safetensors']) copyFileSync(path.join(e2e, one), path.join(made, one));
+      const model = await AltCLIPModel.from_pretrained(await converted(made, `${name}.gguf`), options);
+      const embeddings = async (batch_size: number) => {
+        const rows: Tensor[] = [];
+        for await (const row of model.encode_texts(batch, { batch_size })) rows.push(row);
+        return rows.map((row) => row.tolist() as number[]);
+      };
+      const [alone, together] = [await embeddings(1), await embeddings(2)];
+      alone.flat().forEach((value, i) => {
+        expect(together.flat()[i]).toBeCloseTo(value, 5);
+      });
+      await model.dispose();
+    },
+  );
+
+  it('model_input_names set to what is no array is an error of ours', async () => {
+    const tokenizer = await XLMRobertaTokenizer.from_pretrained(e2e);
+    tokenizer.model_input_names = undefined as never;
+    expect(() => tokenizer('a')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  });
+
   it.each([
     [{ padding_side: 'middle' }, 'padding_side is "middle"'],
     [{ padding_side: null }, 'padding_side is null'],

@@ -195,7 +195,10 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
       signal,
       prepare: async (text) => text,
       encode: async (batch, stop) => {
-        const inputs = await (await this.ownTokenizer())(batch, { padding: true, truncation: true });
+        const tokenizer = await this.ownTokenizer();
+        // whatever tokenizer_config.json says: padding must not show, and the pooled token is a row's first
+        const options = { padding_side: 'right', return_attention_mask: true } as const;
+        const inputs = tokenizer(batch, { padding: true, truncation: true, ...options });
         return this.get_text_features({ ...inputs, signal: stop });
       },
     });

@@ -137,6 +137,8 @@ export function resolveOptions(
     invalid(`max_length: got ${given}, expected a multiple of pad_to_multiple_of (${multiple}) with truncation`);
   }
   const stride = wholeNumber(options, 'stride', 0) ?? 0;
+  const names: unknown = tokenizer.model_input_names;
+  if (!Array.isArray(names)) invalid(`model_input_names: got ${kindOf(names)}, expected an array of names`);
   // with or without special tokens in this call
   if (truncation !== 'none' && maxLength >= 2 && maxLength - 2 < stride) {
     invalid(`stride: got ${stride}, expected at most max_length ${maxLength} without <s> and </s>`);
@@ -152,8 +154,8 @@ export function resolveOptions(
     splitIntoWords: options.is_split_into_words ?? false,
     overflow: options.return_overflowing_tokens ?? false,
     stride,
-    attentionMask: options.return_attention_mask ?? tokenizer.model_input_names.includes('attention_mask'),
-    tokenTypeIds: options.return_token_type_ids ?? tokenizer.model_input_names.includes('token_type_ids'),
+    attentionMask: options.return_attention_mask ?? names.includes('attention_mask'),
+    tokenTypeIds: options.return_token_type_ids ?? names.includes('token_type_ids'),
     specialTokensMask: options.return_special_tokens_mask ?? false,
     offsets: options.return_offsets_mapping ?? false,
     length: options.return_length ?? false,

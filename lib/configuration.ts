@@ -270,7 +270,7 @@ export class AltCLIPConfig extends PreTrainedConfig {
   }
 
   /**
-   * From a folder's config.json, a GGUF file's keys, or a hub id that is in the local cache.
+   * From a folder's config.json, a GGUF file's keys, or a hub id.
    * @throws IO, HUB, MODEL_FORMAT (no JSON), INVALID_ARGUMENT (a wrong field).
    */
   static async from_pretrained(id_or_path: string, options: PretrainedOptions = {}): Promise<AltCLIPConfig> {

@@ -42,8 +42,8 @@ export class AltCLIPProcessor extends Callable<(inputs: ProcessorInputs) => Prom
   }
 
   /**
-   * Loads both parts from a folder in Hugging Face's layout, a .gguf file, a hub id in the local cache, or 'demo'; image
-   * options among `options` take the place of the file's.
+   * Loads both parts from a folder in Hugging Face's layout, a .gguf file, a hub id, or 'demo'; image options among
+   * `options` take the place of the file's.
    * @throws IO, HUB or MODEL_FORMAT, naming the file that is missing or damaged.
    */
   static async from_pretrained(

@@ -19,8 +19,8 @@ export interface ModelOptions extends PretrainedOptions {
   /**
    * Where the model runs: 'cpu', 'cuda', 'metal', 'vulkan', or one of several as in 'cuda:1' ({@link list_devices}).
    * Default 'auto': the fastest that works, a GPU before the CPU, passing over any that does not take the model;
-   * `model.device` says which. GPUs other than Apple's
-   * take an addon of their own: `npm install @altclip/linux-x64-vulkan` and the like.
+   * `model.device` says which. GPUs other than Apple's take an addon of their own, @altclip/linux-x64-vulkan and the
+   * like, none of them published yet. A file whose weights are packed runs on the CPU alone.
    */
   device?: DeviceName;
   /** Threads a call computes with on the CPU; default: as many as there are cores. */

@@ -102,7 +102,7 @@ export class XLMRobertaTokenizer extends Callable<TokenizerCall> {
   }
 
   /**
-   * Loads the tokenizer of a folder in Hugging Face's layout, a .gguf file, a hub id in the local cache, or 'demo'.
+   * Loads the tokenizer of a folder in Hugging Face's layout, a .gguf file, a hub id, or 'demo'.
    * @throws IO, HUB or MODEL_FORMAT, naming the file that is missing or damaged; UNSUPPORTED for another tokenizer.
    */
   static async from_pretrained(id_or_path: string, options?: PretrainedOptions): Promise<XLMRobertaTokenizer> {

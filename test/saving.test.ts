@@ -189,6 +189,22 @@ describe('tokenizer_config.json', () => {
     },
   );
 
+  it('without a limit leaves that of the model, by which encode_texts cuts', async () => {
+    const made = tokenizerFolder('no-limit', { model_max_length: undefined });
+    for (const one of ['config.json', 'model.safetensors']) copyFileSync(path.join(e2e, one), path.join(made, one));
+    const model = await AltCLIPModel.from_pretrained(await converted(made, 'no-limit.gguf'), options);
+    const text = 'a cat '.repeat(100);
+    const tokenizer = await XLMRobertaTokenizer.from_pretrained(made);
+    const features = await model.get_text_features(tokenizer(text, { truncation: true, max_length: 96 }));
+    for await (const row of model.encode_texts([text])) {
+      const scale = Math.hypot(...features.data);
+      row.data.forEach((value, i) => {
+        expect(value).toBeCloseTo((features.data[i] as number) / scale, 5);
+      });
+    }
+    await model.dispose();
+  });
+
   it('model_input_names set to what is no array is an error of ours', async () => {
     const tokenizer = await XLMRobertaTokenizer.from_pretrained(e2e);
     tokenizer.model_input_names = undefined as never;

@@ -186,7 +186,8 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
     texts: Iterable<string> | AsyncIterable<string>,
     { batch_size = 64, signal }: EncodeOptions = {},
   ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
-    towerOf(this.native.hparams, 'text');
+    const { maxPositionEmbeddings, padTokenId } = towerOf(this.native.hparams, 'text');
+    const longest = maxPositionEmbeddings - padTokenId - 1; // positions are counted from behind pad_token_id
     checkStream(texts, batch_size, 'texts');
     return encodeInBatches(texts, {
       batchSize: batch_size,
@@ -198,7 +199,8 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
         const tokenizer = await this.ownTokenizer();
         // whatever tokenizer_config.json says: padding must not show, and the pooled token is a row's first
         const options = { padding_side: 'right', return_attention_mask: true } as const;
-        const inputs = tokenizer(batch, { padding: true, truncation: true, ...options });
+        const max_length = Math.min(longest, tokenizer.model_max_length);
+        const inputs = tokenizer(batch, { padding: true, truncation: true, max_length, ...options });
         return this.get_text_features({ ...inputs, signal: stop });
       },
     });

@@ -133,10 +133,9 @@ export async function loadConfig(
   const part = await partOf(id_or_path, 'config', [configFile], options);
   if (part.kind === 'folder') {
     const config = await readJson(part.path);
-    const tower = { altclip_text_model: 'text_config', altclip_vision_model: 'vision_config' }[
-      String(config.model_type)
-    ];
-    return tower ? { [tower]: config } : config;
+    if (config.model_type === 'altclip_text_model') return { text_config: config };
+    if (config.model_type === 'altclip_vision_model') return { vision_config: config };
+    return config;
   }
   return configOf((await fromNative(native.readModelFile(part.path))).hparams);
 }

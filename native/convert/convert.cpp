@@ -1,6 +1,7 @@
 #include "convert/convert.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -167,6 +168,10 @@ void write_tensor_infos(gguf_context * gguf, std::vector<StoredTensor> & stored)
         if (one.packed) {
             name = tensors::packed(name, one.type);
             ne = {static_cast<int64_t>(PackedWeight::n_bytes(one.type, ne[0], ne[1]))};
+            if (ne[0] > INT32_MAX) {
+                fail(ErrorCode::unsupported, one.spec.name, ": takes ", ne[0],
+                     " bytes packed, expected 2^31 - 1 at most: convert without packing");
+            }
         }
         ggml_tensor * tensor = ggml_new_tensor(context.get(), one.packed ? GGML_TYPE_I8 : one.type,
                                                static_cast<int>(ne.size()), ne.data());
@@ -201,6 +206,7 @@ ConvertReport convert_model(const ConvertOptions & options) {
     if (!file_type) file_type = &own_type(specs, found, *input.weights);
 
     const gguf_context_ptr gguf = options.packed ? aligned_gguf(packed_alignment) : gguf_context_ptr(gguf_init_empty());
+    if (!gguf) fail(ErrorCode::out_of_memory, "no memory for the file's keys");
     write_keys(gguf.get(), input, *file_type, options.packed);
     std::vector<StoredTensor> stored = stored_tensors(specs, found, *file_type, options.packed);
     write_tensor_infos(gguf.get(), stored);

@@ -111,13 +111,13 @@ void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t *
     for (int64_t begin = 0; begin < k; begin += integer_run) {
         const int64_t end = std::min(k, begin + integer_run);
         for (int64_t r = 0; r < n_rows; ++r) {
-            int32_t sums[output_tile] = {};
+            int64_t sums[output_tile] = {};  // a hostile file's weights may exceed weight_max
             for (int64_t i = begin / 2; i < end / 2; ++i) {
                 int16_t pair[2];
                 std::memcpy(pair, &a[i * token_tile + r], sizeof(pair));
                 for (int64_t j = 0; j < output_tile; ++j) {
                     const int16_t * w = b + (i * output_tile + j) * 2;
-                    sums[j] += pair[0] * w[0] + pair[1] * w[1];
+                    sums[j] += int64_t{pair[0]} * w[0] + int64_t{pair[1]} * w[1];
                 }
             }
             for (int64_t j = 0; j < output_tile; ++j) {

@@ -1,6 +1,5 @@
 import { invalid } from '../errors';
 import { kindOf } from '../tensor';
-import type { XLMRobertaTokenizer } from './tokenizer';
 
 /** How rows get one length: not at all, to the longest of the call, or to `max_length`. */
 export type PaddingStrategy = boolean | 'longest' | 'max_length' | 'do_not_pad';
@@ -106,6 +105,13 @@ const truncations = new Map<unknown, ResolvedOptions['truncation']>([
   ['only_second', 'only_second'],
 ]);
 
+/** What a tokenizer has for options that a call leaves open. */
+interface TokenizerDefaults {
+  padding_side: 'left' | 'right';
+  truncation_side: 'left' | 'right';
+  model_input_names: string[];
+}
+
 /**
  * Checks the options of a call and settles what they leave open.
  * @throws INVALID_ARGUMENT naming the option, what it was and what was expected.
@@ -113,7 +119,7 @@ const truncations = new Map<unknown, ResolvedOptions['truncation']>([
 export function resolveOptions(
   options: TokenizerOptions,
   modelMaxLength: number | undefined,
-  tokenizer: Pick<XLMRobertaTokenizer, 'padding_side' | 'truncation_side' | 'model_input_names'>,
+  tokenizer: TokenizerDefaults,
 ): ResolvedOptions {
   if (typeof options !== 'object' || options === null) invalid(`options: got ${kindOf(options)}, expected an object`);
   for (const [key, value] of Object.entries(options)) {

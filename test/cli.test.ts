@@ -252,6 +252,14 @@ describe('convert and info', () => {
     expect(JSON.parse(stdout)[0].labels[0].label).toBe('lion');
   });
 
+  it('writes one tower, which has no scale of logits', async () => {
+    const output = path.join(folder, 'demo-text.gguf');
+    await altclip(['convert', checkpoint, output, '--tower', 'text']);
+    const info = await altclip(['info', output]);
+    expect(info.stdout).toMatch(/projection \d+, with tokenizer/);
+    expect(info.stdout).toMatch(/hidden_size +192 *\n/);
+  });
+
   it('packs weights for the CPU, says so, and such a file runs', async () => {
     const output = path.join(folder, 'demo-packed.gguf');
     const converted = await altclip(['convert', checkpoint, output, '--dtype', 'q8_0', '--packed']);

@@ -1,5 +1,5 @@
-/** Folders that hold one tower, as AltCLIPTextModel.save_pretrained and AltCLIPVisionModel.save_pretrained write them in Python. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+/** Folders that hold one tower, as save_pretrained of AltCLIPTextModel and AltCLIPVisionModel writes them in Python. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AltCLIPModel, AltCLIPTextConfig, AltCLIPTextModel, AltCLIPVisionModel, type Tensor } from '../lib';
@@ -34,6 +34,11 @@ function towerFolder(model: string, tower: TowerName, version: 4 | 5): string {
   const own = whole.filter(([name]) => name.startsWith(`${tower}_model.`));
   writeCheckpoint(folder, new Map(own.map(([name, tensor]) => [nameOf(name), tensor])));
   return folder;
+}
+
+function pick(file: string, keys: string[]): unknown[] {
+  const json = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  return keys.map((key) => json[key]);
 }
 
 /** The same as a file whose weights lie packed for the kernels. */
@@ -72,6 +77,8 @@ describe.each(cases)("$model's $tower tower, saved by transformers $version", ({
     const saved = `${source}-saved`;
     await loaded.save_pretrained(saved);
     await loaded.dispose();
+    const written = ['model_type', 'architectures', 'hidden_size', 'hidden_act', 'num_hidden_layers'];
+    expect(pick(path.join(saved, 'config.json'), written)).toEqual(pick(path.join(folder, 'config.json'), written));
     await (await models[tower].from_pretrained(saved)).dispose();
   });
 

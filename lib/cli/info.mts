@@ -80,10 +80,11 @@ export const command: Command = {
       console.log(JSON.stringify({ file, ...model, system }, null, 2));
       return;
     }
-    const { projectionDim, logitScaleInitValue } = model.hparams;
+    const { projectionDim, logitScaleInitValue, text, vision } = model.hparams;
+    const scale = text && vision ? `initial logit scale ${Number(logitScaleInitValue.toPrecision(6))}, ` : '';
     console.log(`${paint('bold', model.name)}  ${model.dtype}${packing(model)}, ${size(model.bytes)}
 ${file}
-${projectionDim > 0 ? `projection ${projectionDim}` : 'no projection'}, initial logit scale ${Number(logitScaleInitValue.toPrecision(6))}, ${model.hasTokenizer ? 'with' : 'no'} tokenizer, ${model.preprocessor ? 'with' : 'no'} preprocessor
+${projectionDim > 0 ? `projection ${projectionDim}` : 'no projection'}, ${scale}${model.hasTokenizer ? 'with' : 'no'} tokenizer, ${model.preprocessor ? 'with' : 'no'} preprocessor
 
 ${hyperParameters(model)}
 

@@ -144,8 +144,17 @@ function checkOptions({ device = 'auto', num_threads = 0 }: ModelOptions): void 
   }
 }
 
+/** What transformers calls the model of a configuration. */
+const architectureOf: Record<string, string> = {
+  altclip: 'AltCLIPModel',
+  altclip_text_model: 'AltCLIPTextModel',
+  altclip_vision_model: 'AltCLIPVisionModel',
+};
+
 /** What the three models share. */
 export abstract class AltCLIPPreTrainedModel<Inputs, Output> extends Callable<(inputs: Inputs) => Promise<Output>> {
+  /** The model's own configuration: a tower's where it is one. */
+  abstract readonly config: PreTrainedConfig;
   protected readonly native: NativeModel;
   protected readonly loaded: LoadedModel;
 
@@ -180,16 +189,16 @@ export abstract class AltCLIPPreTrainedModel<Inputs, Output> extends Callable<(i
 
   /**
    * Writes `folder`/config.json and model.gguf, which from_pretrained loads as they are, and makes the folder. The file
-   * holds what the loaded one does, tokenizer and preprocessing too; of AltCLIPTextModel and AltCLIPVisionModel what
-   * belongs to their tower. Into the folder that the model was loaded from, the file stays as it is.
+   * holds what the loaded one does, tokenizer and preprocessing too; of AltCLIPTextModel and AltCLIPVisionModel the
+   * configuration and what else belongs to their tower. Into the folder that the model was loaded from, the file stays as it is.
    * @throws IO where that cannot be done, or where the loaded file is gone; ABORTED, with no model.gguf then.
    */
   async save_pretrained(folder: string, { signal }: SaveOptions = {}): Promise<void> {
     if (typeof folder !== 'string' || folder === '') invalid(`folder: got ${kindOf(folder)}, expected a path`);
     throwIfAborted(signal);
-    const { config, file, random, tower } = this.loaded;
-    const architectures = config.architectures ?? ['AltCLIPModel'];
-    await new AltCLIPConfig({ ...config.to_dict(), architectures }).save_pretrained(folder);
+    const { file, random, tower } = this.loaded;
+    this.config.architectures = [architectureOf[this.config.model_type] as string];
+    await this.config.save_pretrained(folder);
     const output = path.join(folder, 'model.gguf');
     await abortable(signal, async (abort) => {
       if (random) await native.convertModel({ source: random, output, dtype: this.dtype as NativeDType, abort });

@@ -1,11 +1,12 @@
 """How much our arithmetic adds to the rounding of the weights.
 
-    npm run build && python scripts/reference/quantized.py FOLDER DTYPE [DTYPE ...] [--texts 64] [--images 64] [--rounded 64] [--work FOLDER]
+    npm run build && python scripts/reference/quantized.py FOLDER DTYPE ... [--texts 64] [--images 64] [--work WORK]
 
-For each dtype: converts FOLDER (Hugging Face's layout), reads the file with the gguf package, widens its weights to f32,
-runs transformers on them and compares our embeddings of the same inputs (random texts of 4 to 32 tokens, as captions are, random pixels)
-with transformers', on the file's weights (of either at most ROUNDED) and on the original ones. With
---work a run goes on where the last one stopped; files, inputs and reports stay there. Needs torch, transformers, gguf.
+For each dtype: converts FOLDER (Hugging Face's layout), reads the file with the gguf package, widens its weights to
+f32, runs transformers on them and compares our embeddings of the same inputs (random texts of 4 to 32 tokens, as
+captions are, random pixels) with transformers', on the file's weights and on the original ones. ALTCLIP_ISA chooses
+our kernels. With --work the inputs, the files and transformers' embeddings stay there for further runs with the same
+options; ours are made anew. Needs torch, transformers, gguf.
 """
 import argparse
 import json
@@ -56,9 +57,9 @@ def inputs_of(config: AltCLIPConfig, n: int, n_images: int, folder: str) -> dict
     return {"input_ids": ids, "attention_mask": mask, "pixel_values": pixels}
 
 
-def embeddings(model: AltCLIPModel, inputs: dict, most: int | None = None) -> dict:
+def embeddings(model: AltCLIPModel, inputs: dict) -> dict:
     with torch.inference_mode():
-        ids, mask, pixels = (inputs[name][:most].split(8) for name in ("input_ids", "attention_mask", "pixel_values"))
+        ids, mask, pixels = (inputs[name].split(8) for name in ("input_ids", "attention_mask", "pixel_values"))
         text = [model.text_projection(model.text_model(input_ids=i, attention_mask=m).pooler_output)
                 for i, m in zip(ids, mask) if len(i)]
         image = [model.visual_projection(model.vision_model(pixel_values=p).pooler_output) for p in pixels if len(p)]
@@ -66,33 +67,50 @@ def embeddings(model: AltCLIPModel, inputs: dict, most: int | None = None) -> di
 
 
 def distances(a: torch.Tensor, b: torch.Tensor) -> str:
-    """1 - cosine: mean and worst, of the rows that both have."""
-    n = min(len(a), len(b))
-    distance = 1 - torch.nn.functional.cosine_similarity(a[:n].double(), b[:n].double(), dim=-1)
+    """1 - cosine: mean and worst of the rows."""
+    distance = 1 - torch.nn.functional.cosine_similarity(a.double(), b.double(), dim=-1)
     return f"mean {distance.mean():.1e} worst {distance.max():.1e}"
 
 
-def original_of(folder: str, config: AltCLIPConfig, n: int, n_images: int, work: Path) -> dict:
-    """transformers' embeddings with the checkpoint's own weights; an earlier run's where `work` holds them."""
-    kept = work / "original.pt"
-    if kept.exists():
-        return torch.load(kept)
-    model = AltCLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
-    original = {"inputs": inputs_of(config, n, n_images, str(work))}
-    original["embeddings"] = embeddings(model, original["inputs"])
-    torch.save(original, kept)
-    return original
+class Reference:
+    """transformers on a checkpoint; what it once computed is read from `work`."""
+
+    def __init__(self, folder: str, work: Path, n: int, n_images: int):
+        self.folder, self.work = folder, work
+        self.config = AltCLIPConfig.from_pretrained(folder)
+        self.inputs = self.kept("inputs", lambda: inputs_of(self.config, n, n_images, str(work)))
+        if [len(self.inputs[name]) for name in ("input_ids", "pixel_values")] != [n, n_images]:
+            sys.exit(f"{work} holds a run with other --texts or --images")
+
+    def kept(self, name: str, make) -> dict:
+        file = self.work / f"{name}.pt"
+        if not file.exists():
+            torch.save(make(), file)
+        return torch.load(file)
+
+    def original(self) -> dict:
+        """Embeddings with the checkpoint's own weights."""
+        return self.kept("original", lambda: embeddings(
+            AltCLIPModel.from_pretrained(self.folder, dtype=torch.float32).eval(), self.inputs))
+
+    def rounded(self, file: Path) -> dict:
+        """Embeddings with the weights of our file."""
+        def compute() -> dict:
+            model = AltCLIPModel(self.config).float().eval()  # whatever the checkpoint was stored in
+            load_gguf(model, str(file))
+            return embeddings(model, self.inputs)
+        return self.kept(file.stem, compute)
 
 
-def ours_of(folder: str, dtype: str, only: list, config: AltCLIPConfig, work: Path) -> tuple[Path, dict]:
-    """Our file of that dtype and our embeddings; `only`: the command's option, where one is enough."""
-    file = work / f"{dtype}.gguf"
-    cli = ["node", str(ROOT / "dist/cli/main.mjs"), "convert", folder, str(file), "--dtype", dtype, *only]
-    if not file.exists():
-        subprocess.run(cli, check=True, capture_output=True)
-    run = ["node", "-e", OURS, str(ROOT), str(file), str(work), str(config.vision_config.image_size)]
+def convert(folder: str, file: Path, only: list) -> None:
+    cli = ["node", str(ROOT / "dist/cli/main.mjs"), "convert", folder, str(file), "--dtype", file.stem, *only]
+    subprocess.run(cli, check=True, capture_output=True)
+
+
+def ours(file: Path, side: int) -> dict:
+    run = ["node", "-e", OURS, str(ROOT), str(file), str(file.parent), str(side)]
     answer = subprocess.run(run, capture_output=True, text=True, check=True)
-    return file, {tower: torch.tensor(rows) for tower, rows in json.loads(answer.stdout).items() if rows}
+    return {tower: torch.tensor(rows) for tower, rows in json.loads(answer.stdout).items() if rows}
 
 
 def main() -> None:
@@ -101,31 +119,26 @@ def main() -> None:
     parser.add_argument("dtypes", nargs="+")
     parser.add_argument("--texts", type=int, default=64, help="0 leaves the tower out")
     parser.add_argument("--images", type=int, default=64, help="0 leaves the tower out")
-    parser.add_argument("--rounded", type=int, default=64)
-    parser.add_argument("--work", help="folder that keeps what has been measured for further runs")
+    parser.add_argument("--work", help="folder that keeps what transformers has computed for further runs")
     options = parser.parse_args()
     torch.manual_seed(5)
-    config = AltCLIPConfig.from_pretrained(options.folder)
+    only = [] if options.texts and options.images else ["--tower", "text" if options.texts else "vision"]
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(options.work or scratch)
         work.mkdir(exist_ok=True)
-        original = original_of(options.folder, config, options.texts, options.images, work)
-        model = AltCLIPModel(config).float().eval()  # whatever the checkpoint was stored in
-        only = [] if options.texts and options.images else ["--tower", "text" if options.texts else "vision"]
+        reference = Reference(options.folder, work, options.texts, options.images)
+        original = reference.original()
         for dtype in options.dtypes:
-            report = work / f"{dtype}.txt"
-            if not report.exists():
-                file, ours = ours_of(options.folder, dtype, only, config, work)
-                load_gguf(model, str(file))
-                rounded = embeddings(model, original["inputs"], options.rounded)
-                lines = [f"{dtype:7} {file.stat().st_size / 1e6:7.1f} MB {tower:5}"
-                         f"  arithmetic: {distances(ours[tower], rounded[tower])}   "
-                         f"with the rounding of weights: {distances(ours[tower], original['embeddings'][tower])}\n"
-                         for tower in rounded]
-                report.write_text("".join(lines))
-                if not options.work:
-                    file.unlink()
-            print(report.read_text(), end="", flush=True)
+            file = work / f"{dtype}.gguf"
+            if not file.exists():
+                convert(options.folder, file, only)
+            rounded, got = reference.rounded(file), ours(file, reference.config.vision_config.image_size)
+            for tower in got:
+                print(f"{dtype:7} {file.stat().st_size / 1e6:7.1f} MB {tower:5}"
+                      f"  arithmetic: {distances(got[tower], rounded[tower])}"
+                      f"   with the rounding of weights: {distances(got[tower], original[tower])}", flush=True)
+            if not options.work:
+                file.unlink()
 
 
 if __name__ == "__main__":

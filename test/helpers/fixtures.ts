@@ -15,9 +15,14 @@ export function readJson<T>(...parts: string[]): T {
   return JSON.parse(readFileSync(fixture(...parts), 'utf8')) as T;
 }
 
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** An empty folder that goes when the file's tests have run. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'altclip-test-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }

@@ -1,6 +1,6 @@
-"""A full-size AltCLIP with weights that are hard to round: normal ones, and channels five times as large among them.
+"""A full-size AltCLIP with weights that are hard to round: normal ones, and channels twice as large among them.
 
-    python scripts/reference/outlier_checkpoint.py FOLDER [--size l14|m18|small] [--times 5] [--seed 5]
+    python scripts/reference/outlier_checkpoint.py FOLDER [--size l14|m18|small] [--times 2] [--seed 5]
 
 Writes config.json and pytorch_model.bin as BAAI's are: transformers 4's key names, the int64 buffers of 2022. Of the
 input channels of every weight one in a hundred is an outlier, the same ones in all layers, as in trained transformers,
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--size", choices=SIZES, default="l14")
-    parser.add_argument("--times", type=float, default=5, help="how large outliers are, beside the others")
+    parser.add_argument("--times", type=float, default=2, help="how large outliers are, beside the others")
     parser.add_argument("--seed", type=int, default=5)
     options = parser.parse_args()
     config = config_of(options.size)

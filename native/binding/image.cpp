@@ -1,5 +1,6 @@
 // preprocessImage: an image's RGB bytes and options in, pixel values or the cropped bytes out.
 #include <cstring>
+#include <memory>
 
 #include "binding/async.h"
 #include "binding/bindings.h"
@@ -75,12 +76,12 @@ Napi::Value preprocess_image_js(const Napi::CallbackInfo & info) {
         const int64_t height = edge(info[2], "height");
         const PreprocessOptions options = options_of(object_argument(info, 3, "options"));
         // copied: JavaScript may change or detach its buffer, and Node frees external ones before our threads end
-        return run_async(
-            info.Env(),
-            [part =
-                 copy_needed(uint8_view(info[0], "rgb"), width, height, options, Environment::of(info.Env()).pixels()),
-             options] { return preprocess_image(part.view, options); },
-            to_js);
+        const auto copy = std::make_shared<RgbCopy>(uint8_view(info[0], "rgb"), width, height, options,
+                                                    Environment::of(info.Env()).pixels());
+        const Napi::Promise promise = run_async(
+            info.Env(), [copy] { return preprocess_image(*copy); }, to_js);
+        copy->make();
+        return promise;
     });
 }
 

@@ -14,10 +14,8 @@ constexpr size_t huge_page = size_t{1} << 21;
 }  // namespace
 
 std::shared_ptr<uint8_t> PixelPool::take(size_t n_bytes) {
-    if (n_bytes < huge_page) {  // what malloc keeps at hand anyway
-        const auto bytes = std::make_shared<std::vector<uint8_t>>(n_bytes);
-        return {bytes, bytes->data()};
-    }
+    // what malloc keeps at hand anyway
+    if (n_bytes < huge_page) return {new uint8_t[n_bytes], std::default_delete<uint8_t[]>()};
     Piece piece = idle_piece(n_bytes);
     if (!piece.memory) {
         const size_t size = (n_bytes + huge_page - 1) / huge_page * huge_page;

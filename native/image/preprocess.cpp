@@ -99,28 +99,37 @@ std::array<std::array<float, 256>, 3> float_table(const PreprocessOptions & opti
 
 }  // namespace
 
-RgbPart copy_needed(ByteView rgb, int64_t width, int64_t height, const PreprocessOptions & options, PixelPool & pool) {
+RgbCopy::RgbCopy(ByteView rgb, int64_t width, int64_t height, const PreprocessOptions & options, PixelPool & pool)
+    : source_(rgb.data), options_(options) {
     check(rgb, {height, width}, options);
     const Geometry to(int(width), int(height), options);
     const Region needed =
         resize_input(int(width), int(height), to.resized_width, to.resized_height, options.resample, to.wanted());
-    const RgbView whole = {rgb.data, int(width), int(height), {{0, int(width)}, {0, int(height)}}};
-    RgbView part = {nullptr, int(width), int(height), needed};
-    const auto memory = pool.take(part.stride() * size_t(needed.rows.size()));
-    part.data = memory.get();
-    uint8_t * row = memory.get();
-    for (int y = needed.rows.begin; y < needed.rows.end; ++y, row += part.stride()) {
-        std::memcpy(row, whole.pixel(needed.columns.begin, y), part.stride());
-    }
-    return {memory, part};
+    view_ = {nullptr, int(width), int(height), needed};
+    memory_ = pool.take(view_.stride() * size_t(needed.rows.size()));
+    view_.data = memory_.get();
 }
 
-PreprocessedImage preprocess_image(const RgbView & image, const PreprocessOptions & options) {
+void RgbCopy::make() {
+    constexpr int n_at_once = 64;  // rows, before those who wait are told
+    const auto & [columns, rows] = view_.part;
+    const RgbView whole = {source_, view_.width, view_.height, {{0, view_.width}, {0, view_.height}}};
+    uint8_t * row = memory_.get();
+    for (int y = rows.begin; y < rows.end; ++y, row += view_.stride()) {
+        std::memcpy(row, whole.pixel(columns.begin, y), view_.stride());
+        const int n = y + 1 - rows.begin;
+        if (n % n_at_once == 0 || n == rows.size()) rows_.set(n);
+    }
+}
+
+PreprocessedImage preprocess_image(const RgbCopy & copy) {
+    const RgbView & image = copy.view();
+    const PreprocessOptions & options = copy.options();
     const Geometry sizes(image.width, image.height, options);
     const auto & [resized_width, resized_height, out_width, out_height, x, y] = sizes;
     const bool pads = out_width > resized_width || out_height > resized_height;
     const std::vector<uint8_t> part =
-        resize(image, resized_width, resized_height, options.resample, sizes.wanted(), best_isa());
+        resize(image, copy.rows(), resized_width, resized_height, options.resample, sizes.wanted(), best_isa());
     const size_t part_stride = size_t(x.source.size()) * 3;
     const size_t n_pixels = size_t(out_width) * out_height;
 

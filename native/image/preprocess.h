@@ -40,21 +40,32 @@ struct ByteView {
     ByteView(const std::vector<uint8_t> & bytes) : data(bytes.data()), size(bytes.size()) {}
 };
 
-/// A copy of a part of an image.
-struct RgbPart {
-    std::shared_ptr<const uint8_t> memory;
-    RgbView view;
+/// A copy of what preprocessing with certain options reads of an image. It is made by one thread, which may touch the
+/// image, while another already works on the rows that are there.
+class RgbCopy {
+public:
+    /// `rgb` holds width * height * 3 bytes, row by row; nothing is copied yet. Throws invalid_argument for a size,
+    /// count or number out of range.
+    RgbCopy(ByteView rgb, int64_t width, int64_t height, const PreprocessOptions & options, PixelPool & pool);
+
+    /// Copies all of it from the bytes that the constructor has seen. To be called once, whoever waits.
+    void make();
+
+    const RgbView & view() const { return view_; }
+    const ArrivingRows & rows() const { return rows_; }
+    const PreprocessOptions & options() const { return options_; }
+
+private:
+    const uint8_t * source_;
+    PreprocessOptions options_;
+    std::shared_ptr<uint8_t> memory_;
+    RgbView view_;
+    ArrivingRows rows_;
 };
 
-/// Copies what preprocessing with `options` reads of an image; `rgb` holds width * height * 3 bytes, row by row. Throws
-/// invalid_argument for a size, count or number out of range.
-RgbPart copy_needed(ByteView rgb, int64_t width, int64_t height, const PreprocessOptions & options, PixelPool & pool);
-
-/// `image` comes from copy_needed() with the same options.
-///
 /// Bit for bit what Pillow 13 and NumPy give: resize and crop in bytes, float32(byte * factor) with the product in
-/// double, then (x - mean) / std in float32.
-PreprocessedImage preprocess_image(const RgbView & image, const PreprocessOptions & options);
+/// double, then (x - mean) / std in float32. Waits for rows that have not come.
+PreprocessedImage preprocess_image(const RgbCopy & copy);
 
 /// Pillow's filter by its number. Throws invalid_argument for any other.
 Resample resample_of(int64_t number);

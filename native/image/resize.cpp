@@ -1,5 +1,6 @@
 #include "image/resize.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -44,12 +45,12 @@ Window nearest(const RgbView & image, int width, int height, Span columns, Span 
     return out;
 }
 
-/// Rows `rows` of `columns`, from what `in` holds of the columns that the table reads.
-Window horizontal_pass(const RowKernels & kernels, const RowsView & in, const ResampleTable & table, Span columns,
-                       Span rows) {
-    Window out(columns, rows);
-    kernels.resample_rows(in, table, out.bytes.data());
-    return out;
+/// Rows `rows` of the output, from an image that holds the columns which the table reads.
+void horizontal_pass(const RowKernels & kernels, const RgbView & image, const ResampleTable & table, Span rows,
+                     Window & out) {
+    const Span held = image.part.columns;
+    const RowsView in = {image.pixel(held.begin, rows.begin), image.stride(), rows.size(), held.size(), held.begin};
+    kernels.resample_rows(in, table, out.row(rows.begin));
 }
 
 /// `row_of(y)` gives row y's pixels from the first of `columns` on; rows lie `stride` bytes apart.
@@ -65,17 +66,36 @@ Window vertical_pass(const RowKernels & kernels, RowOf row_of, size_t stride, co
     return out;
 }
 
+constexpr int strip = 512;  // rows that are waited for at a time
+
 }  // namespace
+
+void ArrivingRows::set(int n_rows) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    n_rows_ = n_rows;
+    changed_.notify_all();
+}
+
+void ArrivingRows::wait_for(int n_rows) const {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [&] { return n_rows_ >= n_rows; });
+}
 
 Region resize_input(int width, int height, int out_width, int out_height, Resample filter, const Region & wanted) {
     return {input_span(filter, width, out_width, wanted.columns), input_span(filter, height, out_height, wanted.rows)};
 }
 
-std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resample filter, const Region & wanted,
-                            Isa isa) {
+std::vector<uint8_t> resize(const RgbView & image, const ArrivingRows & arriving, int width, int height,
+                            Resample filter, const Region & wanted, Isa isa) {
     const auto [columns, rows] = wanted;
     const bool need_horizontal = width != image.width;
     const bool need_vertical = height != image.height;
+    // each pass rounds to bytes, so the order shows: Pillow 13 goes down first where the height shrinks much more
+    const int64_t down = int64_t(image.height) - height;
+    const bool vertical_first = down > 0 && down > (int64_t(image.width) - width) * 2;
+    const bool horizontal_first = need_horizontal && !vertical_first && filter != Resample::nearest;
+    if (!horizontal_first) arriving.wait_for(image.part.rows.size());
+
     if (!need_horizontal && !need_vertical) return cut(image, columns, rows).bytes;
     if (filter == Resample::nearest) return nearest(image, width, height, columns, rows).bytes;
 
@@ -84,16 +104,14 @@ std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resamp
     if (need_vertical) vertical = resample_table(filter, image.height, height, rows);
 
     const RowKernels kernels = row_kernels(isa);
-    // each pass rounds to bytes, so the order shows: Pillow 13 goes down first where the height shrinks much more
-    const int64_t down = int64_t(image.height) - height;
-    const bool vertical_first = down > 0 && down > (int64_t(image.width) - width) * 2;
-
-    if (need_horizontal && !vertical_first) {
+    if (horizontal_first) {
         const Span needed = need_vertical ? vertical.input() : rows;
-        const Span held = image.part.columns;
-        const RowsView in = {image.pixel(held.begin, needed.begin), image.stride(), needed.size(), held.size(),
-                             held.begin};
-        Window middle = horizontal_pass(kernels, in, horizontal, columns, needed);
+        Window middle(columns, needed);
+        for (int y = needed.begin; y < needed.end; y += strip) {
+            const Span some = {y, std::min(y + strip, needed.end)};
+            arriving.wait_for(some.end - image.part.rows.begin);
+            horizontal_pass(kernels, image, horizontal, some, middle);
+        }
         if (!need_vertical) return std::move(middle.bytes);
         const auto row_of = [&](int y) { return middle.row(y); };
         return vertical_pass(kernels, row_of, middle.stride(), vertical, columns, rows).bytes;
@@ -102,8 +120,9 @@ std::vector<uint8_t> resize(const RgbView & image, int width, int height, Resamp
     const auto row_of = [&](int y) { return image.pixel(needed.begin, y); };
     Window middle = vertical_pass(kernels, row_of, image.stride(), vertical, needed, rows);
     if (!need_horizontal) return std::move(middle.bytes);
-    const RowsView in = {middle.bytes.data(), middle.stride(), rows.size(), needed.size(), needed.begin};
-    return horizontal_pass(kernels, in, horizontal, columns, rows).bytes;
+    Window out(columns, rows);
+    horizontal_pass(kernels, {middle.bytes.data(), image.width, height, {needed, rows}}, horizontal, rows, out);
+    return std::move(out.bytes);
 }
 
 }  // namespace altclip

@@ -6,9 +6,8 @@
 //
 // Going along rows, where the work is, half of that is saved: weights rounded to 16 bits give a sum with a known bound
 // on its error, and only where a pixel might round to another byte within that bound is the exact sum computed, about
-// one in
-// 25. Eight rows lie side by side in a register, so that nothing is left to add up at a window's end; a pixel, which
-// four windows share in a bicubic resize, is brought into that order once.
+// one in 25. Eight rows lie side by side in a register, so that nothing is left to add up at a window's end; a pixel,
+// which four windows share in a bicubic resize, is brought into that order once.
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 

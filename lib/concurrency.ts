@@ -1,3 +1,4 @@
+import { onAbort } from './abort';
 import { AltCLIPError } from './errors';
 
 /** Runs `work` on every item, at most `limit` at once; the first failure or the signal stops what has not begun. */
@@ -8,12 +9,12 @@ export async function forEachLimited<Item>(
   work: (item: Item, index: number, stop: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const stop = new AbortController();
+  let forget = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    const abort = (): void => {
+    forget = onAbort(signal, () => {
       stop.abort(signal?.reason);
       reject(new AltCLIPError('ABORTED', 'the operation was aborted', { cause: signal?.reason }));
-    };
-    signal?.addEventListener('abort', abort, { once: true, signal: stop.signal });
+    });
   });
   let next = 0;
   const run = async (): Promise<void> => {
@@ -25,6 +26,7 @@ export async function forEachLimited<Item>(
   try {
     await Promise.race([Promise.all(Array.from({ length: Math.min(limit, items.length) }, run)), aborted]);
   } finally {
+    forget();
     stop.abort();
   }
 }

@@ -1,4 +1,4 @@
-import { throwIfAborted } from './abort';
+import { onAbort, throwIfAborted } from './abort';
 import { limiter } from './concurrency';
 import { AltCLIPError, invalid } from './errors';
 import { Tensor } from './tensor';
@@ -43,7 +43,7 @@ export async function* encodeInBatches<Item, Prepared>(
   { batchSize, ahead, signal, onError, begin, prepare, encode }: StreamPlan<Item, Prepared>,
 ): AsyncGenerator<Tensor<'float32'>, void, undefined> {
   const stop = new AbortController();
-  signal?.addEventListener('abort', () => stop.abort(signal.reason), { once: true, signal: stop.signal });
+  const forget = onAbort(signal, () => stop.abort(signal?.reason));
   const items = preparedInOrder(source, ahead, stop.signal, prepare);
   try {
     throwIfAborted(signal);
@@ -68,6 +68,7 @@ export async function* encodeInBatches<Item, Prepared>(
       if (failure) throw failure.error;
     }
   } finally {
+    forget();
     stop.abort();
     items.close();
   }
@@ -79,8 +80,7 @@ function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal | undef
     const abort = (): void =>
       reject(new AltCLIPError('ABORTED', 'the operation was aborted', { cause: signal?.reason }));
     if (signal?.aborted) abort();
-    signal?.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal?.removeEventListener('abort', abort));
+    work.then(resolve, reject).finally(onAbort(signal, abort));
   });
 }
 

@@ -82,3 +82,23 @@ it('computes with several models at once what each computes alone', async () => 
   for (const [i, one] of alone.entries()) expect(largest(one, together[i] as Float32Array[])).toBe(0);
   await Promise.all(models.map((model) => model.dispose()));
 });
+
+it('many calls wait for one signal, which stops them all', async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', note);
+  const model = await AltCLIPModel.from_pretrained(checkpoint, { cache_dir: cache, dtype: 'f32' });
+  const controller = new AbortController();
+  const calls = Array.from({ length: 64 }, () =>
+    model.get_image_features({ pixel_values: pixels(0, 2), signal: controller.signal }),
+  );
+  await calls[0];
+  controller.abort();
+  const outcomes = await Promise.allSettled(calls);
+  expect(outcomes.slice(-8).every(({ status }) => status === 'rejected')).toBe(true);
+  expect(await model.get_text_features({ input_ids: [[0, 5, 2]], signal: new AbortController().signal })).toBeDefined();
+  await model.dispose();
+  await new Promise(setImmediate);
+  process.off('warning', note);
+  expect(warnings).toEqual([]);
+});

@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../abort';
+import { onAbort, throwIfAborted } from '../abort';
 import { AltCLIPError } from '../errors';
 
 /** What a server may take and give; times in milliseconds. */
@@ -34,8 +34,7 @@ export async function download(
   limits: DownloadLimits = downloadLimits,
 ): Promise<Download> {
   const stop = new AbortController();
-  const cancel = (): void => stop.abort(signal?.reason);
-  signal?.addEventListener('abort', cancel, { once: true });
+  const forget = onAbort(signal, () => stop.abort(signal?.reason));
   const after = (time: number, what: string): NodeJS.Timeout =>
     setTimeout(() => stop.abort(new Error(`${what} ${time / 1000} s`)), time);
   const silence = after(limits.silence, 'no answer for');
@@ -54,7 +53,7 @@ export async function download(
   } finally {
     clearTimeout(silence);
     clearTimeout(total);
-    signal?.removeEventListener('abort', cancel);
+    forget();
     stop.abort(); // lets go of a body that was not read to its end
   }
 }

@@ -63,18 +63,24 @@ PieceTrie piece_trie(const Vocabulary & vocabulary, const std::string & source) 
     return {vocabulary.tokens, piece_scores(vocabulary), source};
 }
 
-/// The last piece of the best path that ends at one byte.
-struct PathEnd {
-    int32_t id = -1;
-    float score = 0.0f;  // of the whole path
-    int32_t begin = -1;  // of the piece; -1: nothing ends here
-
-    void offer(int32_t new_id, float new_score, size_t new_begin) {
-        if (begin != -1 && !(new_score > score)) return;
-        id = new_id;
-        score = new_score;
-        begin = static_cast<int32_t>(new_begin);
+/// The last piece of the best path that ends at one byte. Eight bytes: a megabyte of text has a million of them.
+class PathEnd {
+public:
+    void offer(int32_t id, float score, size_t length) {
+        if (packed_ != 0 && !(score > score_)) return;
+        packed_ = static_cast<uint32_t>(length) << id_bits | static_cast<uint32_t>(id);
+        score_ = score;
     }
+    float score() const { return score_; }  // of the whole path
+    int32_t id() const { return static_cast<int32_t>(packed_ & ((1U << id_bits) - 1)); }
+    size_t length() const { return packed_ >> id_bits; }  // bytes of the piece
+
+private:
+    static constexpr int id_bits = 20;
+    static_assert(max_tokens <= size_t{1} << id_bits && max_token_bytes < size_t{1} << (32 - id_bits));
+
+    uint32_t packed_ = 0;  // nothing ends here: a piece has bytes
+    float score_ = 0.0f;
 };
 
 }  // namespace
@@ -90,18 +96,19 @@ std::string UnigramModel::stored_trie() const {
 }
 
 std::vector<Piece> UnigramModel::segment(std::string_view text) const {
+    const int32_t unk = vocabulary_.special.unk;
     std::vector<PathEnd> ends(text.size() + 1);
     for (size_t begin = 0; begin < text.size();) {
-        const float before = ends[begin].score;
+        const float before = ends[begin].score();
         const size_t length = std::min(utf8_length(text[begin]), text.size() - begin);
         bool has_character = false;
         trie_.for_each_prefix(text.substr(begin), [&](int32_t id, size_t n, float score) {
             if (score == no_piece) return;
-            ends[begin + n].offer(id, score + before, begin);
+            ends[begin + n].offer(id, score + before, n);
             has_character = has_character || n == length;
         });
         if (!has_character) {
-            ends[begin + length].offer(vocabulary_.special.unk, unknown_score_ + before, begin);
+            ends[begin + length].offer(unk, unknown_score_ + before, length);
         }
         begin += length;
     }
@@ -110,11 +117,12 @@ std::vector<Piece> UnigramModel::segment(std::string_view text) const {
     pieces.reserve(text.size() / 3);
     for (size_t end = text.size(); end > 0;) {
         const PathEnd & last = ends[end];
-        const auto begin = static_cast<uint32_t>(last.begin);
-        if (last.id == vocabulary_.special.unk && !pieces.empty() && pieces.back().id == last.id) {
-            pieces.back().begin = begin;
+        const int32_t id = last.id();
+        const size_t begin = end - last.length();
+        if (id == unk && !pieces.empty() && pieces.back().id == unk) {
+            pieces.back().begin = static_cast<uint32_t>(begin);
         } else {
-            pieces.push_back({last.id, begin, static_cast<uint32_t>(end)});
+            pieces.push_back({id, static_cast<uint32_t>(begin), static_cast<uint32_t>(end)});
         }
         end = begin;
     }

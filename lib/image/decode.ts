@@ -1,8 +1,9 @@
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp';
 import { AltCLIPError } from '../errors';
 import { looksLike } from './format';
+import { paintAroundFrame } from './gif';
 import { type ImageSize, type ResizeSize, resizedSize } from './options';
-import { grayAlphaOf, type Pixels, rgbKeyedOnWhite, rgbOf, rgbOfCmyk } from './pixels';
+import { grayAlphaOf, type Pixels, rgbKeyedOnWhite, rgbOf, rgbOfCmyk, turned } from './pixels';
 import { type TransparentColour, transparentColour } from './transparency';
 
 /** sharp's own limit. */
@@ -63,13 +64,26 @@ async function decode(
     const { width, height } = autoOrient ? info.autoOrient : info;
     const full = { width, height };
     let image = sharp(encoded, { ...options, autoOrient });
+    const turn = upright ? orientationInXmp(info) : undefined;
     // CMYK is decoded in its own space, where sharp would not shrink while loading
-    if (shrinkFor && info.format === 'jpeg' && info.space !== 'cmyk') image = shrunk(image, full, shrinkFor);
+    const shrinks = info.format === 'jpeg' && info.space !== 'cmyk' && turn === undefined;
+    if (shrinkFor && shrinks) image = shrunk(image, full, shrinkFor);
     const byProfile = useIccProfile && info.icc && info.space !== 'grey16';
-    return { pixels: await (byProfile ? inSrgb(image, info) : decoded(image, info, key)), full };
+    const pixels = await (byProfile ? inSrgb(image, info) : decoded(image, info, key));
+    if (info.format === 'gif') paintAroundFrame(pixels, encoded);
+    if (turn === undefined) return { pixels, full };
+    const result = turned(pixels, turn);
+    return { pixels: result, full: { width: result.width, height: result.height } };
   } catch (cause) {
     throw undecodable(name, cause, encoded);
   }
+}
+
+/** The orientation, 1 to 8, that XMP states where EXIF states none: PIL goes by it then, sharp does not. */
+function orientationInXmp({ orientation, xmp }: Metadata): number | undefined {
+  if (orientation !== undefined || !xmp) return undefined;
+  const found = /tiff:Orientation(?:="|>)([1-8])/.exec(xmp.toString('latin1'));
+  return found ? Number(found[1]) : undefined;
 }
 
 /**
@@ -104,8 +118,11 @@ export function isSharp(value: unknown): value is Sharp {
   );
 }
 
-async function decoded(image: Sharp, { space, hasAlpha }: Metadata, key?: TransparentColour): Promise<Pixels> {
-  if (space === 'cmyk') return rgbOfCmyk(await bytesOf(image.pipelineColourspace('cmyk').toColourspace('cmyk')));
+async function decoded(image: Sharp, { space, depth, hasAlpha }: Metadata, key?: TransparentColour): Promise<Pixels> {
+  if (space === 'cmyk') {
+    const inks = image.pipelineColourspace('cmyk').toColourspace('cmyk');
+    return rgbOfCmyk(await (depth === 'ushort' ? bytesOfWords(inks, (word) => word >> 8) : bytesOf(inks)));
+  }
   if (space !== 'b-w' && space !== 'grey16') return bytesOf(image);
   if (key && space === 'grey16') return clippedGray16(image.removeAlpha());
   if (hasAlpha) return grayAlphaOf(await bytesOf(image)); // gray output of sharp would lose the alpha
@@ -123,15 +140,16 @@ async function bytesOf(image: Sharp): Promise<Pixels> {
 }
 
 /** 16-bit gray as PIL's convert('RGB') sees it: values above 255 are white. */
-async function clippedGray16(image: Sharp): Promise<Pixels> {
-  const { data, info } = await image
-    .toColourspace('grey16')
-    .raw({ depth: 'ushort' })
-    .toBuffer({ resolveWithObject: true });
+function clippedGray16(image: Sharp): Promise<Pixels> {
+  return bytesOfWords(image.toColourspace('grey16'), (word) => Math.min(word, 255));
+}
+
+/** `byteOf` makes a byte of each 16-bit sample. */
+async function bytesOfWords(image: Sharp, byteOf: (word: number) => number): Promise<Pixels> {
+  const { data, info } = await image.raw({ depth: 'ushort' }).toBuffer({ resolveWithObject: true });
   const words = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const gray = new Uint8Array(data.byteLength / 2);
-  for (let i = 0; i < gray.length; i++) gray[i] = Math.min(words.getUint16(2 * i, true), 255);
-  return { data: gray, width: info.width, height: info.height, channels: 1 };
+  const bytes = Uint8Array.from({ length: data.byteLength / 2 }, (_, i) => byteOf(words.getUint16(2 * i, true)));
+  return { data: bytes, width: info.width, height: info.height, channels: info.channels as Pixels['channels'] };
 }
 
 function undecodable(name: string, cause: unknown, encoded?: Uint8Array): AltCLIPError {

@@ -122,3 +122,20 @@ export function rgbOfCmyk(pixels: Pixels): Pixels {
     for (let c = 0; c < 3; c++) target[to + c] = Math.max(0, white - div255((source[from + c] as number) * white));
   });
 }
+
+/** Upright, where EXIF's orientation is `orientation`, 1 to 8. */
+export function turned({ data: source, width, height, channels }: Pixels, orientation: number): Pixels {
+  const sideways = orientation > 4; // 5 is the transpose
+  const fromRight = [2, 3, 7, 8].includes(orientation);
+  const fromBottom = [3, 4, 6, 7].includes(orientation);
+  const [columns, rows] = sideways ? [height, width] : [width, height];
+  const target = new Uint8Array(source.length);
+  for (let row = 0, to = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const [x, y] = sideways ? [row, column] : [column, row];
+      const from = ((fromBottom ? height - 1 - y : y) * width + (fromRight ? width - 1 - x : x)) * channels;
+      for (let c = 0; c < channels; c++) target[to++] = source[from + c] as number;
+    }
+  }
+  return { data: target, width: columns, height: rows, channels };
+}

@@ -1,3 +1,4 @@
+import { firstGifFrame } from './gif';
 import type { Rgb } from './pixels';
 
 /** A transparent colour, and what else the decoder has to know of it. */
@@ -64,23 +65,9 @@ function grayKey(sample: number, depth: number): Rgb | undefined {
 }
 
 function gifColour(bytes: Buffer): TransparentColour | undefined {
-  const tableBytes = (flags: number): number => (flags & 0x80 ? 3 << ((flags & 7) + 1) : 0);
-  let transparent: number | undefined;
-  for (let at = 13 + tableBytes(bytes.readUInt8(10)); ; ) {
-    const block = bytes.readUInt8(at);
-    if (block === 0x2c) {
-      if (transparent === undefined) return undefined;
-      const own = bytes.readUInt8(at + 9) & 0x80;
-      return { colour: rgbAt(bytes, (own ? at + 10 : 13) + 3 * transparent), byAlpha: true };
-    }
-    if (block !== 0x21) return undefined;
-    if (bytes.readUInt8(at + 1) === 0xf9 && bytes.readUInt8(at + 3) & 1) transparent = bytes.readUInt8(at + 6);
-    for (at += 2; ; ) {
-      const length = bytes.readUInt8(at);
-      at += 1 + length;
-      if (length === 0) break;
-    }
-  }
+  const frame = firstGifFrame(bytes);
+  if (frame?.transparent === undefined) return undefined;
+  return { colour: frame.colour(frame.transparent), byAlpha: true };
 }
 
 function rgbAt(bytes: Buffer, offset: number): Rgb {

@@ -74,12 +74,15 @@ with tempfile.TemporaryDirectory() as name:
         picture.save(folder / f"{kind}.bmp")
         picture.save(folder / f"{kind}.ppm")
         picture.save(folder / f"{kind}.jp2")
+        picture.save(folder / f"{kind}_zstd.tif", compression="zstd")
+        for mode in ("LAB", "YCbCr"):
+            picture.convert(mode).save(folder / f"{kind}_{mode}.tif")
     profiled = {"p3.jpg", "p3.png", "p3_16.png", "p3.webp", "press.jpg"}
     files = sorted(file.name for file in folder.iterdir())
     ours = json.loads(node("read", folder, [[file, file in profiled] for file in files]))
     for file in files:
         if isinstance(ours[file], str):
-            print(f"{file:16} {ours[file].removeprefix(str(folder) + '/' + file)}")
+            print(f"{file:16} {ours[file].removeprefix(str(folder) + '/' + file).splitlines()[0]}")
             continue
         with Image.open(folder / file) as opened:
             expected = to_srgb(opened) if file in profiled else opened.convert("RGB")

@@ -70,6 +70,23 @@ beforeAll(async () => {
   fromModel = await XLMRobertaTokenizer.from_file(path.join(folder, 'sentencepiece.bpe.model'));
 }, 120_000);
 
+/** A text of the golden corpus, with what sets it apart where SentencePiece and the fast tokenizer differ. */
+interface CorpusRow {
+  text: string;
+  ids_spm: number[];
+  /** Where the contract is not ids_spm. */
+  expect?: number[];
+  diff?: string;
+}
+
+function corpus(): CorpusRow[] {
+  const lines = gunzipSync(readFileSync(fixture('tokenizer', 'corpus.jsonl.gz')))
+    .toString()
+    .trim()
+    .split('\n');
+  return lines.map((line) => JSON.parse(line) as CorpusRow);
+}
+
 /** The tokenizer of a file that the converter wrote, stored trie included. */
 async function converted(): Promise<XLMRobertaTokenizer> {
   const source = path.join(folder, 'checkpoint');
@@ -84,11 +101,7 @@ async function converted(): Promise<XLMRobertaTokenizer> {
 
 describe('XLM-R vocabulary', () => {
   it('gives the ids of the whole corpus, from either file', () => {
-    const rows = gunzipSync(readFileSync(fixture('tokenizer', 'corpus.jsonl.gz')))
-      .toString()
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { text: string; ids_spm: number[]; expect?: number[] });
+    const rows = corpus();
     expect(rows.length).toBe(3020);
     const expected = rows.map((row) => row.expect ?? row.ids_spm);
     const texts = rows.map((row) => row.text);
@@ -350,6 +363,60 @@ describe('XLM-R vocabulary', () => {
     ],
   ])('as transformers: %s', (_, text, text_pair, options, expected) => {
     expect(fromJson(text, { ...options, text_pair, return_tensor: false })).toMatchObject(expected);
+  });
+
+  // CONTRIBUTING.md, Texts, has the reasons
+  describe('where SentencePiece and the fast tokenizer part', () => {
+    const rows = corpus().filter(({ diff }) => diff !== undefined);
+    it.each([
+      ['special-token', 128],
+      ['normaliser', 74],
+      ['tie', 1],
+      ['special-token-after-nfkc', 2],
+    ])('%s: goes by the contract in all of %d strings', (diff, count) => {
+      const some = rows.filter((row) => row.diff === diff);
+      expect(some.length).toBe(count);
+      for (const tokenizer of [fromJson, fromModel]) {
+        for (const { text, ids_spm, expect: contract } of some) {
+          expect(tokenizer.encode(text), text).toEqual(contract ?? ids_spm);
+        }
+      }
+    });
+
+    // SentencePiece's ids
+    it.each([
+      ['＜mask＞', [4426, 1510, 92, 2740]],
+      ['a ＜mask＞ b', [10, 4426, 1510, 92, 2740, 876]],
+      ['＜/s＞', [6, 42946, 7, 2740]],
+    ])('%s, full-width, forges no special token', (text, ids) => {
+      for (const tokenizer of [fromJson, fromModel]) {
+        expect(tokenizer.encode(text, { add_special_tokens: false })).toEqual(ids);
+      }
+    });
+
+    it('gives overflowing rows the ids of transformers and one token type, where it has 1 in some', () => {
+      const { input_ids, token_type_ids } = fromJson('A photo of a cat', {
+        text_pair: 'a red kite flies',
+        truncation: true,
+        max_length: 10,
+        return_overflowing_tokens: true,
+        return_token_type_ids: true,
+        return_tensor: false,
+      });
+      expect(input_ids).toEqual([
+        [0, 62, 16186, 111, 2, 2, 10, 4842, 94897, 2],
+        [0, 10, 7515, 2, 2, 10, 4842, 94897, 2],
+        [0, 10, 7515, 2, 2, 33977, 90, 2],
+        [0, 62, 16186, 111, 2, 2, 33977, 90, 2],
+      ]);
+      expect(token_type_ids).toEqual((input_ids as number[][]).map((row) => row.map(() => 0)));
+    });
+
+    it('refuses more than 16 MiB of UTF-8, which the fast tokenizer takes', () => {
+      const error = expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/16777216/) });
+      expect(() => fromJson.encode('a'.repeat(2 ** 24 + 1))).toThrow(error);
+      expect(() => fromJson.encode('天'.repeat(2 ** 24 / 3 + 1))).toThrow(error);
+    });
   });
 
   it('shows unknown characters as they stand in the text', () => {

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstring>
 
@@ -44,14 +45,20 @@ inline void transpose_2x8(const float * x, int64_t ld, float * out) {
     }
 }
 
+/// The largest magnitude of n values, a multiple of 8; where one of them is no number, that.
 float largest_magnitude(const float * x, int64_t n) {
-    const __m256 sign = _mm256_set1_ps(-0.0f);
-    __m256 most = _mm256_setzero_ps();
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8) most = _mm256_max_ps(most, _mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)));
-    float largest = max8(most);
-    for (; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
-    return largest;
+    const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+    __m256i most = _mm256_setzero_si256();  // as integers, magnitudes have the order of floats, and NaN lies above
+    for (int64_t i = 0; i < n; i += 8) {
+        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(x + i));
+        most = _mm256_max_epi32(most, _mm256_and_si256(bits, magnitude));
+    }
+    alignas(32) int32_t lanes[8];
+    _mm256_store_si256(reinterpret_cast<__m256i *>(lanes), most);
+    const int32_t largest = *std::max_element(lanes, lanes + 8);
+    float value;
+    std::memcpy(&value, &largest, sizeof(value));
+    return value;
 }
 
 /// n <= 8 values, the others zero.
@@ -101,33 +108,29 @@ template void pack_f32<6>(const float *, int64_t, int64_t, int64_t, float *);
 template void pack_f32<12>(const float *, int64_t, int64_t, int64_t, float *);
 
 template <int64_t Tile>
-void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out, float * scales) {
-    for (int64_t r = 0; r < n_rows; ++r) {
-        const float * row = x + r * ld;
-        const float largest = largest_magnitude(row, n_in);
-        scales[r] = largest / static_cast<float>(activation_max);
-        const float inverse = largest > 0 ? static_cast<float>(activation_max) / largest : 0.0f;
-        const __m256 factor = _mm256_set1_ps(inverse);
-        int32_t * target = out + r;
-        int64_t i = 0;
-        for (; i + 16 <= n_in; i += 16, target += 8 * Tile) {
-            const __m256i low = _mm256_cvtps_epi32(_mm256_mul_ps(factor, _mm256_loadu_ps(row + i)));
-            const __m256i high = _mm256_cvtps_epi32(_mm256_mul_ps(factor, _mm256_loadu_ps(row + i + 8)));
-            alignas(32) int32_t pairs[8];
-            _mm256_store_si256(reinterpret_cast<__m256i *>(pairs),
-                               _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8));
-            for (int64_t j = 0; j < 8; ++j) target[j * Tile] = pairs[j];
-        }
-        for (; i < n_in; i += 2, target += Tile) {
-            const int16_t pair[2] = {static_cast<int16_t>(std::lrintf(row[i] * inverse)),
-                                     static_cast<int16_t>(std::lrintf(row[i + 1] * inverse))};
-            std::memcpy(target, pair, sizeof(pair));
+void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) {
+    for (int64_t k = 0; k < n_in; k += integer_run, out += integer_run_words * Tile) {
+        const int64_t n = std::min(integer_run, n_in - k);
+        for (int64_t r = 0; r < n_rows; ++r) {
+            const float * row = x + r * ld + k;
+            const float scale = largest_magnitude(row, n) / static_cast<float>(activation_max);
+            const __m256 inverse = _mm256_set1_ps(scale < FLT_MIN ? 0.0f : 1 / scale);  // below, it has none
+            std::memcpy(out + integer_run / 2 * Tile + r, &scale, sizeof(scale));
+            int32_t * target = out + r;
+            for (int64_t i = 0; i < n; i += 16, target += 8 * Tile) {
+                const __m256i low = _mm256_cvtps_epi32(_mm256_mul_ps(inverse, _mm256_loadu_ps(row + i)));
+                const __m256i high = _mm256_cvtps_epi32(_mm256_mul_ps(inverse, _mm256_loadu_ps(row + i + 8)));
+                alignas(32) int32_t pairs[8];
+                _mm256_store_si256(reinterpret_cast<__m256i *>(pairs),
+                                   _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8));
+                for (int64_t j = 0; j < 8; ++j) target[j * Tile] = pairs[j];
+            }
         }
     }
 }
 
-template void pack_i16<6>(const float *, int64_t, int64_t, int64_t, int32_t *, float *);
-template void pack_i16<12>(const float *, int64_t, int64_t, int64_t, int32_t *, float *);
+template void pack_i16<6>(const float *, int64_t, int64_t, int64_t, int32_t *);
+template void pack_i16<12>(const float *, int64_t, int64_t, int64_t, int32_t *);
 
 void finish(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
             const float * residual, float * y) {

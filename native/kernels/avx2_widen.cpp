@@ -26,27 +26,22 @@ inline Numbers load_numbers(const uint8_t * p) {
 
 /// Four vectors (two pairs of inputs by 16 outputs): their low nibbles in `words`, `n_high` higher bits of each from
 /// bit 0 of `high` on.
-template <int n_high>
-inline void widen_group(__m256i words, __m256i high, const Numbers & scale, const Numbers & minimum, int16_t * out) {
+template <int n_high, typename ToIntegers>
+inline void widen_group(__m256i words, __m256i high, const ToIntegers & to_integers, int16_t * out) {
     const __m256i nibble = _mm256_set1_epi16(15), mask = _mm256_set1_epi16(((1 << n_high) - 1) << 4);
-    const auto store = [&](__m256i q, __m256i upper, __m256i s, __m256i m, int16_t * p) {
+    const auto store = [&](__m256i q, __m256i upper, int64_t vector) {
         if constexpr (n_high > 0) q = _mm256_or_si256(q, _mm256_and_si256(upper, mask));
-        const __m256i value = _mm256_sub_epi16(_mm256_mullo_epi16(q, s), m);
-        _mm256_store_si256(reinterpret_cast<__m256i *>(p),
-                           _mm256_mulhrs_epi16(value, _mm256_set1_epi16((1 << 15) / low_bits_unit)));
+        _mm256_store_si256(reinterpret_cast<__m256i *>(out + vector * 16), to_integers(q, vector % 2 == 0));
     };
-    store(_mm256_and_si256(words, nibble), _mm256_slli_epi16(high, 4), scale.low, minimum.low, out);
-    store(_mm256_and_si256(_mm256_srli_epi16(words, 4), nibble), _mm256_slli_epi16(high, 4 - n_high), scale.high,
-          minimum.high, out + 16);
-    store(_mm256_and_si256(_mm256_srli_epi16(words, 8), nibble), n_high == 1 ? _mm256_slli_epi16(high, 2) : high,
-          scale.low, minimum.low, out + 32);
-    store(_mm256_srli_epi16(words, 12), n_high == 1 ? _mm256_slli_epi16(high, 1) : _mm256_srli_epi16(high, 2),
-          scale.high, minimum.high, out + 48);
+    store(_mm256_and_si256(words, nibble), _mm256_slli_epi16(high, 4), 0);
+    store(_mm256_and_si256(_mm256_srli_epi16(words, 4), nibble), _mm256_slli_epi16(high, 4 - n_high), 1);
+    store(_mm256_and_si256(_mm256_srli_epi16(words, 8), nibble), n_high == 1 ? _mm256_slli_epi16(high, 2) : high, 2);
+    store(_mm256_srli_epi16(words, 12), n_high == 1 ? _mm256_slli_epi16(high, 1) : _mm256_srli_epi16(high, 2), 3);
 }
 
-/// Eight groups, the first four with the first scale and minimum.
-template <int n_high>
-inline void widen_block(const uint8_t * q, const Numbers (&scale)[2], const Numbers (&minimum)[2], int16_t * out) {
+/// Eight groups; to_integers(half, q, low) makes those of the first or the last four, of outputs 0 to 7 if `low`.
+template <int n_high, typename ToIntegers>
+inline void widen_block(const uint8_t * q, const ToIntegers & to_integers, int16_t * out) {
     const auto * low = reinterpret_cast<const __m256i *>(q);
     const __m256i * upper = low + 8;
     __m256i high = _mm256_setzero_si256();
@@ -55,12 +50,39 @@ inline void widen_block(const uint8_t * q, const Numbers (&scale)[2], const Numb
             constexpr int n_groups = 4 / n_high;
             high = group % n_groups == 0 ? _mm256_loadu_si256(upper++) : _mm256_srli_epi16(high, 4 * n_high);
         }
-        widen_group<n_high>(_mm256_loadu_si256(low + group), high, scale[group / 4], minimum[group / 4], out);
+        widen_group<n_high>(
+            _mm256_loadu_si256(low + group), high,
+            [&](__m256i value, bool is_low) { return to_integers(group / 4, value, is_low); }, out);
     }
 }
 
-inline Numbers times(const Numbers & x, int shift) {
-    return {_mm256_slli_epi16(x.low, shift), _mm256_slli_epi16(x.high, shift)};
+/// Blocks that have a multiplier, or one for each half.
+template <int n_high, int64_t n_multipliers, int64_t block_bytes>
+inline void widen_scaled(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    const __m256i sign = _mm256_set1_epi16(INT16_MIN);
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += block_bytes, out += 32 * output_tile) {
+        const Numbers m[2] = {load_numbers(blocks), load_numbers(blocks + (n_multipliers - 1) * output_tile * 2)};
+        const auto to_integers = [&](int half, __m256i q, bool is_low) {
+            const __m256i top = _mm256_xor_si256(_mm256_slli_epi16(q, 12 - n_high), sign);
+            return _mm256_mulhrs_epi16(top, is_low ? m[half].low : m[half].high);
+        };
+        widen_block<n_high>(blocks + n_multipliers * output_tile * 2, to_integers, out);
+    }
+}
+
+/// Blocks with a scale and a minimum.
+template <int n_high, int64_t block_bytes>
+inline void widen_with_minimum(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    const __m256i unit = _mm256_set1_epi16((1 << 15) / low_bits_unit);
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += block_bytes, out += 32 * output_tile) {
+        const Numbers scale = load_numbers(blocks), minimum = load_numbers(blocks + output_tile * 2);
+        const auto to_integers = [&](int, __m256i q, bool is_low) {
+            const __m256i value = _mm256_sub_epi16(_mm256_mullo_epi16(q, is_low ? scale.low : scale.high),
+                                                   is_low ? minimum.low : minimum.high);
+            return _mm256_mulhrs_epi16(value, unit);
+        };
+        widen_block<n_high>(blocks + output_tile * 4, to_integers, out);
+    }
 }
 
 }  // namespace
@@ -97,31 +119,19 @@ void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
 }
 
 void widen_q4_0(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    for (int64_t block = 0; block < n_blocks; ++block, blocks += q4_0_block_bytes, out += 32 * output_tile) {
-        const Numbers scale = load_numbers(blocks), minimum = times(scale, 3);
-        widen_block<0>(blocks + output_tile * 2, {scale, scale}, {minimum, minimum}, out);
-    }
+    widen_scaled<0, 1, q4_0_block_bytes>(blocks, n_blocks, out);
 }
 
 void widen_q4_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    for (int64_t block = 0; block < n_blocks; ++block, blocks += q4_k_block_bytes, out += 32 * output_tile) {
-        const Numbers scale = load_numbers(blocks), minimum = load_numbers(blocks + output_tile * 2);
-        widen_block<0>(blocks + output_tile * 4, {scale, scale}, {minimum, minimum}, out);
-    }
+    widen_with_minimum<0, q4_k_block_bytes>(blocks, n_blocks, out);
 }
 
 void widen_q5_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    for (int64_t block = 0; block < n_blocks; ++block, blocks += q5_k_block_bytes, out += 32 * output_tile) {
-        const Numbers scale = load_numbers(blocks), minimum = load_numbers(blocks + output_tile * 2);
-        widen_block<1>(blocks + output_tile * 4, {scale, scale}, {minimum, minimum}, out);
-    }
+    widen_with_minimum<1, q5_k_block_bytes>(blocks, n_blocks, out);
 }
 
 void widen_q6_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    for (int64_t block = 0; block < n_blocks; ++block, blocks += q6_k_block_bytes, out += 32 * output_tile) {
-        const Numbers first = load_numbers(blocks), second = load_numbers(blocks + output_tile * 2);
-        widen_block<2>(blocks + output_tile * 4, {first, second}, {times(first, 5), times(second, 5)}, out);
-    }
+    widen_scaled<2, 2, q6_k_block_bytes>(blocks, n_blocks, out);
 }
 
 }  // namespace altclip::avx2

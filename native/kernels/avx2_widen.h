@@ -1,4 +1,4 @@
-// Weights of the AVX2 table to what the products take: f32 or 12-bit integers. See kernels.h.
+// Weights of the AVX2 table to what the products take: f32 or 14-bit integers. See kernels.h.
 #pragma once
 
 #include <cstdint>

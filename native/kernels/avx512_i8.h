@@ -4,7 +4,7 @@
 // one token. Every quantised type becomes unsigned bytes u that stand for u - 128; a sum begins with what takes the 128
 // off again. A part of the inputs is what has one multiplier, a block of 32 inputs or half of one (q6_K):
 //
-//   w x = token_scale * output_scale / 16 * (sum of the parts' multiplier * S / 16 + sum of the blocks' minimum * X)
+//   w x = token_scale * output_scale / 4 * (sum of the parts' multiplier * S / 16 + sum of the blocks' minimum * X)
 //
 // with S the sum of (u - 128) x over a part and X that of x over a block, all in integers. S takes 20 bits; S / 16,
 // rounded to nearest, takes 16, so that two parts meet their multipliers in one vpdpwssd. Sums leave the integers once

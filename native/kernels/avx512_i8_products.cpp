@@ -69,9 +69,9 @@ void tile_i8(std::integer_sequence<int, I...> all, int64_t n_runs, const int32_t
          ...);
     }
     const auto scale = [output_scales](int tile) {
-        return output_scales
-                   ? _mm512_mul_ps(_mm512_loadu_ps(output_scales + tile * output_tile), _mm512_set1_ps(1.0f / 16))
-                   : _mm512_set1_ps(1.0f);
+        return output_scales ? _mm512_mul_ps(_mm512_loadu_ps(output_scales + tile * output_tile),
+                                             _mm512_set1_ps(1.0f / low_bits_unit))
+                             : _mm512_set1_ps(1.0f);
     };
     const __m512 scale0 = scale(0), scale1 = scale(T - 1);
     (_mm512_storeu_ps(at(I), _mm512_mul_ps(totals[I], I % T ? scale1 : scale0)), ...);

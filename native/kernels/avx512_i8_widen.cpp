@@ -25,6 +25,12 @@ __m512i load_numbers(const uint8_t * p) {
     return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
 }
 
+/// Of v multiplier / 128 with v = u - 128, in quarters of an integer: half of it, rounded, for S / 16.
+__m512i load_multipliers(const uint8_t * p) {
+    const __m512i m = _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
+    return _mm512_srai_epi32(_mm512_add_epi32(m, _mm512_set1_epi32(1)), 1);
+}
+
 __m512i pair(__m512i first, __m512i second) {
     return _mm512_mask_blend_epi16(0xaaaaaaaa, first, _mm512_slli_epi32(second, 16));
 }
@@ -94,16 +100,16 @@ void widen_low_bits(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
     widen_runs<parts, block_bytes>(blocks, n_blocks, out, [&bits](const uint8_t * block, uint8_t * values) {
         for (int group = 0; group < 8; ++group, values += 64)
             _mm512_storeu_si512(values, bits(block + numbers_bytes, group));
-        // with q = u / 2^(4 - n_high): q scale - minimum = (u - 128) scale / 2^(4 - n_high) + 8 * 2^n_high scale -
-        // minimum
-        const __m512i scale = load_numbers(block);
-        Numbers numbers = {{_mm512_slli_epi32(scale, n_high)}, {}};
-        if constexpr (parts != Parts::blocks) {
-            const __m512i second = load_numbers(block + 2 * output_tile);
-            numbers.multipliers[1] = _mm512_slli_epi32(second, n_high);
-            numbers.minimum = _mm512_sub_epi32(_mm512_slli_epi32(scale, 3 + n_high), second);
+        if constexpr (parts == Parts::blocks_with_minimum) {
+            // with q = u / 2^(4 - n_high): q scale - minimum = (u - 128) scale / 2^(4 - n_high) + 8 * 2^n_high scale -
+            // minimum
+            const __m512i scale = load_numbers(block), minimum = load_numbers(block + 2 * output_tile);
+            return Numbers{{_mm512_slli_epi32(scale, n_high)},
+                           _mm512_sub_epi32(_mm512_slli_epi32(scale, 3 + n_high), minimum)};
+        } else {
+            constexpr int64_t second = parts == Parts::halves ? 2 * output_tile : 0;
+            return Numbers{{load_multipliers(block), load_multipliers(block + second)}, {}};
         }
-        return numbers;
     });
 }
 
@@ -119,8 +125,7 @@ void widen_q8_0_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
             const __m512i pairs = _mm512_loadu_si512(block + output_tile * 2 + i * 64);
             _mm512_storeu_si512(values + i * 64, _mm512_xor_si512(_mm512_permutexvar_epi16(order, pairs), offset));
         }
-        // q multiplier / 128, in sixteenths
-        return Numbers{{_mm512_slli_epi32(load_numbers(block), 1)}, {}};
+        return Numbers{{load_multipliers(block)}, {}};
     });
 }
 

@@ -45,9 +45,8 @@ void product_f16(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, co
 }
 
 void product_i16_madd(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
-                      const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate,
-                      const Ahead & ahead) {
-    product_i16<MaddStep>(n_rows, n_tiles, k, a, b, next, output_scales, token_scales, c, ldc, accumulate, ahead);
+                      const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
+    product_i16<MaddStep>(n_rows, n_tiles, k, a, b, next, output_scales, c, ldc, accumulate, ahead);
 }
 
 void widen_f16(const uint16_t * x, int64_t n, float * out) {

@@ -87,18 +87,18 @@ inline void put(float * c, __m512 value, bool accumulate) {
 /// KernelTable::product_i16 with Step's way to multiply pairs and add them up.
 template <typename Step>
 void product_i16(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
-                 const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate,
-                 const Ahead & ahead) {
-    for (int64_t i = 0; i < k; i += integer_run) {
+                 const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
+    for (int64_t i = 0; i < k; i += integer_run, a += integer_run_words * token_tile) {
+        const int32_t * token_scales = a + integer_run / 2 * token_tile;
         const bool add = accumulate || i > 0;
         const auto store = [&](int64_t r, int64_t t, __m512i sum) {
-            const __m512 scale =
-                _mm512_mul_ps(_mm512_loadu_ps(output_scales + t * output_tile), _mm512_set1_ps(token_scales[r]));
+            const __m512 token_scale = _mm512_castsi512_ps(_mm512_set1_epi32(token_scales[r]));
+            const __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(output_scales + t * output_tile), token_scale);
             put(c + r * ldc + t * output_tile, _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale), add);
         };
         const Ahead here{ahead.memory + i / 2 * ahead.step, ahead.step, ahead.next};
-        product<Step>(n_rows, n_tiles, std::min(integer_run, k - i) / 2, a + i / 2 * token_tile, b + i * output_tile,
-                      2 * output_tile, next, here, store);
+        product<Step>(n_rows, n_tiles, std::min(integer_run, k - i) / 2, a, b + i * output_tile, 2 * output_tile, next,
+                      here, store);
     }
 }
 

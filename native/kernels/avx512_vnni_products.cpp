@@ -16,9 +16,8 @@ struct VnniStep : PairStep {
 }  // namespace
 
 void product_i16_vnni(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
-                      const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate,
-                      const Ahead & ahead) {
-    product_i16<VnniStep>(n_rows, n_tiles, k, a, b, next, output_scales, token_scales, c, ldc, accumulate, ahead);
+                      const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
+    product_i16<VnniStep>(n_rows, n_tiles, k, a, b, next, output_scales, c, ldc, accumulate, ahead);
 }
 
 }  // namespace avx512

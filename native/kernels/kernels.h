@@ -19,11 +19,13 @@ inline constexpr int64_t max_token_tile = 12;
 inline constexpr int64_t max_output_tiles = 2;
 inline constexpr int64_t output_tile = 16;
 
-/// Integer products: activations are 14-bit integers with one scale a token, weights 12-bit integers with one scale an
-/// output. This many products of them fit an int32 sum: 128 * 8191 * 2047 < 2^31.
+/// Integer products: activations are 12-bit integers with one scale a token for a run of inputs, weights 14-bit
+/// integers with one scale an output, since a block with outliers leaves the others of its row few bits. A run's
+/// products fit an int32 sum: 128 * 2047 * 8191 < 2^31.
 inline constexpr int64_t integer_run = 128;
-inline constexpr int32_t activation_max = 8191;
-inline constexpr int32_t weight_max = 2047;
+inline constexpr int64_t integer_run_words = integer_run / 2 + 1;  // of a token: pairs of inputs, then the scale (f32)
+inline constexpr int32_t activation_max = 2047;
+inline constexpr int32_t weight_max = 8191;
 
 /// A q8_0 output tile in memory, for each 32 inputs: 16 multipliers (int16), then 16 pairs of inputs by 16 outputs
 /// (int8).
@@ -32,10 +34,11 @@ inline constexpr int64_t q8_block_bytes = output_tile * 2 + q8_block * output_ti
 
 /// An output tile of a type of fewer bits, for each 32 inputs: one or two rows of 16 numbers (int16), then q as 32
 /// vectors of 8 outputs by 2 inputs: vectors 4 g to 4 g + 3 lie in nibbles 0 to 3 of 16 words (256 bytes for all g),
-/// and their higher bits in the same manner, so many bits a vector, in words of 16 / bits vectors. In units of 1/16 of
-/// a 12-bit integer, modulo 2^16, a weight is q * scale - minimum. The numbers are scale (q4_0, minimum = 8 scale),
-/// scale and minimum (q4_K, q5_K), or the scales of inputs 0 to 15 and 16 to 31 (q6_K, minimum = 32 scale).
-inline constexpr int64_t low_bits_unit = 16;
+/// and their higher bits in the same manner, so many bits a vector, in words of 16 / bits vectors. The numbers are
+/// multipliers as q8_0's, for q - 8 (q4_0) or q - 32 (q6_K, one for inputs 0 to 15, one for 16 to 31) at the top of a
+/// byte; or (q4_K, q5_K) scale and minimum: in units of 1/4 of a 14-bit integer, modulo 2^16, a weight is
+/// q * scale - minimum.
+inline constexpr int64_t low_bits_unit = 4;
 constexpr int64_t low_bits_block_bytes(int64_t n_numbers, int64_t n_bits) {
     return n_numbers * output_tile * 2 + 32 * output_tile * n_bits / 8;
 }
@@ -76,14 +79,14 @@ struct KernelTable {
 
     /// Rows x [n_rows][n_in], ld apart, n_rows <= token_tile, to [n_in][token_tile].
     void (*pack_f32)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
-    /// The same as integers, two inputs a 32-bit word: [n_in / 2][token_tile]; scales [token_tile]. n_in is even.
-    /// Absent as product_i16 is.
-    void (*pack_i16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out, float * scales);
+    /// The same as integers, two inputs a 32-bit word: [(n_in + 127) / 128][integer_run_words][token_tile]. n_in is a
+    /// multiple of 32. Absent as product_i16 is.
+    void (*pack_i16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out);
 
     void (*widen_f16)(const uint16_t * x, int64_t n, float * out);  // n is a multiple of 16
     /// Pairs of inputs [n_pairs][output_tile][2] to [2 n_pairs][output_tile].
     void (*widen_bf16)(const uint16_t * x, int64_t n_pairs, float * out);
-    /// Blocks of a q8_0 tile to 12-bit integers [n_blocks * 16][output_tile][2].
+    /// Blocks of a q8_0 tile to 14-bit integers [n_blocks * 16][output_tile][2].
     void (*widen_q8)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
     void (*widen_q4_0)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
     void (*widen_q4_k)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
@@ -94,11 +97,10 @@ struct KernelTable {
     /// of b begin `next` floats apart, rows of b and c are ldb and ldc apart.
     void (*product_f32)(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
                         int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
-    /// The same with packed integers, times output_scales [n_tiles][output_tile] and token_scales. k is a multiple
+    /// The same with packed integers, times output_scales [n_tiles][output_tile] and the runs' scales. k is a multiple
     /// of 32.
     void (*product_i16)(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
-                        const float * output_scales, const float * token_scales, float * c, int64_t ldc,
-                        bool accumulate, const Ahead & ahead);
+                        const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
 
     /// y = activation(c + bias) + residual for n values; bias, activation and residual may be absent.
     void (*finish)(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
@@ -113,8 +115,8 @@ struct KernelTable {
     /// have it keep output_tiles * input_block <= 512: both forms of a block lie side by side.
     void (*float_i16)(const int16_t * x, int64_t n_pairs, const float * output_scales, float * out) = nullptr;
 
-    // where bytes multiply faster, for q8_0: as those for integers, in an order and a size up to theirs that the three
-    // agree on
+    // where bytes multiply faster, for q8_0: as those for integers, but with one scale a token, in token_scales, in an
+    // order and a size up to [n_in / 2][token_tile] and that of widened integers, which the three agree on
     void (*pack_bytes)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out,
                        float * scales) = nullptr;
     void (*widen_bytes)(const uint8_t * blocks, int64_t n_blocks, int16_t * out) = nullptr;
@@ -132,7 +134,7 @@ struct KernelTable {
     I8Products q8_0_i8 = {}, q4_0_i8 = {}, q4_k_i8 = {}, q5_k_i8 = {}, q6_k_i8 = {};
 
     // where bf16 weights are multiplied as they are, by activations rounded to bf16 (as PyTorch does), summed in f32
-    /// As pack_i16; n_in may be odd, the last pair then ends with 0.
+    /// Two inputs a word: [(n_in + 1) / 2][token_tile]; an odd last one is paired with 0.
     void (*pack_bf16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) = nullptr;
     /// As product_f32 over n_pairs pairs of b [n_pairs][output_tile][2]; `next` counts numbers of 16 bits.
     void (*product_bf16)(int64_t n_rows, int64_t n_tiles, int64_t n_pairs, const int32_t * a, const int16_t * b,

@@ -49,6 +49,7 @@ const I8Products & i8_products(const KernelTable & kernels, ggml_type weight) {
 /// 32-bit words of a packed row.
 int64_t words_of_row(Operand operand, int64_t n_in) {
     if (operand == Operand::i8) return (n_in + i8_run - 1) / i8_run * i8_run_words;
+    if (operand == Operand::i16) return (n_in + integer_run - 1) / integer_run * integer_run_words;
     return operand == Operand::f32 ? n_in : (n_in + 1) / 2;
 }
 
@@ -100,12 +101,14 @@ public:
                         }
                         break;
                     case Operand::i16:
-                    case Operand::bytes: {
-                        const auto product = operand_ == Operand::i16 ? kernels_.product_i16 : kernels_.product_bytes;
-                        product(n_tile, n_tiles_, n_k, words, static_cast<const int16_t *>(w.data), w.next,
-                                weight_.scales(tile_), token_scales + row, sums, ld, k > 0, next);
+                        kernels_.product_i16(n_tile, n_tiles_, n_k, words, static_cast<const int16_t *>(w.data), w.next,
+                                             weight_.scales(tile_), sums, ld, k > 0, next);
                         break;
-                    }
+                    case Operand::bytes:
+                        kernels_.product_bytes(n_tile, n_tiles_, n_k, words, static_cast<const int16_t *>(w.data),
+                                               w.next, weight_.scales(tile_), token_scales + row, sums, ld, k > 0,
+                                               next);
+                        break;
                     case Operand::i8:
                         i8_products(kernels_, weight_.type())
                             .product(n_tile, n_tiles_, (n_k + i8_run - 1) / i8_run, words,
@@ -275,8 +278,7 @@ Operand operand_of(const KernelTable & kernels, ggml_type weight, Precision prec
 
 int64_t packed_rows_size(const KernelTable & kernels, Operand operand, int64_t n_in, int64_t n_rows) {
     const int64_t n = n_token_tiles(kernels, n_rows) * kernels.token_tile;
-    return n * words_of_row(operand, n_in) +
-           (operand == Operand::i16 || operand == Operand::bytes ? n : 0);  // integers: then a scale a token
+    return n * words_of_row(operand, n_in) + (operand == Operand::bytes ? n : 0);  // then a scale a token
 }
 
 void pack_rows(const KernelTable & kernels, Operand operand, const float * x, int64_t ld, int64_t n_rows, int64_t n_in,
@@ -285,8 +287,8 @@ void pack_rows(const KernelTable & kernels, Operand operand, const float * x, in
     const int64_t row_words = words_of_row(operand, n_in);
     float * scales = packed + n_tiles * token_tile * row_words;
     // A share is a strip of inputs, which the same thread may have written as outputs of the last product: what another
-    // core wrote comes slowly. Integers of more than 8 bits have one scale a row, so that theirs is whole rows.
-    const bool strips = operand != Operand::i16 && operand != Operand::bytes;
+    // core wrote comes slowly. Bytes have one scale a row, so that theirs is whole rows.
+    const bool strips = operand != Operand::bytes;
     const auto border = [n_in, nth](int i) { return i < nth ? n_in / i8_run * i / nth * i8_run : n_in; };
     const int64_t k = strips ? border(ith) : 0, n_k = (strips ? border(ith + 1) : n_in) - k;
     const int64_t end = strips ? n_tiles : n_tiles * (ith + 1) / nth;
@@ -297,7 +299,7 @@ void pack_rows(const KernelTable & kernels, Operand operand, const float * x, in
         auto * words = reinterpret_cast<int32_t *>(target);
         switch (operand) {
             case Operand::f32: kernels.pack_f32(from, ld, n, n_k, target); break;
-            case Operand::i16: kernels.pack_i16(from, ld, n, n_k, words, scales + row); break;
+            case Operand::i16: kernels.pack_i16(from, ld, n, n_k, words); break;
             case Operand::bytes: kernels.pack_bytes(from, ld, n, n_k, words, scales + row); break;
             case Operand::i8: kernels.pack_i8(from, ld, n, n_k, words); break;
             case Operand::bf16: kernels.pack_bf16(from, ld, n, n_k, words); break;

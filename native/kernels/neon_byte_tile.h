@@ -19,6 +19,7 @@ namespace altclip::neon {
 
 inline constexpr int64_t half_tile = 8;  // outputs
 inline constexpr int64_t n_sums = 12;
+inline constexpr float largest_activation = 8191;
 /// Of a widened block: 16 multipliers (f32), then 16 outputs' 32 inputs (int8) as Step orders them.
 inline constexpr int64_t byte_block = output_tile * 4 + q8_block * output_tile;
 
@@ -29,8 +30,8 @@ void pack_bytes(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32
     for (int64_t r = 0; r < n_rows; ++r) {
         const float * row = x + r * ld;
         const float largest = largest_magnitude(row, n_in);
-        scales[r] = largest / static_cast<float>(activation_max);
-        const float inverse = largest > 0 ? static_cast<float>(activation_max) / largest : 0.0f;
+        scales[r] = largest / largest_activation;
+        const float inverse = largest > 0 ? largest_activation / largest : 0.0f;
         for (int64_t i = 0; i < n_in; i += Step::depth) {
             alignas(16) int8_t high[8], low[8];
             for (int64_t j = 0; j < Step::depth; j += 4) {

@@ -20,21 +20,16 @@ inline Numbers load_numbers(const uint8_t * p) {
     return {{vzip1q_s16(low, low), vzip2q_s16(low, low), vzip1q_s16(high, high), vzip2q_s16(high, high)}};
 }
 
-inline Numbers times(const Numbers & x, int shift) {
-    const int16x8_t by = vdupq_n_s16(static_cast<int16_t>(shift));
-    return {{vshlq_s16(x.v[0], by), vshlq_s16(x.v[1], by), vshlq_s16(x.v[2], by), vshlq_s16(x.v[3], by)}};
-}
-
 /// `n_bits` bits of every word, from bit `first` on.
 inline uint16x8_t bits(uint16x8_t words, int first, int n_bits) {
     return vandq_u16(vshlq_u16(words, vdupq_n_s16(static_cast<int16_t>(-first))),
                      vdupq_n_u16(static_cast<uint16_t>((1 << n_bits) - 1)));
 }
 
-/// Eight groups of four vectors, the first four groups with the first scale and minimum; a vector of 16 numbers is two
-/// registers.
-template <int n_high>
-inline void widen_block(const uint8_t * q, const Numbers (&scale)[2], const Numbers (&minimum)[2], int16_t * out) {
+/// Eight groups of four vectors of 16 numbers, each two registers; to_integers(half, q, number) makes those of the
+/// first or the last four groups, with a number's register.
+template <int n_high, typename ToIntegers>
+inline void widen_block(const uint8_t * q, const ToIntegers & to_integers, int16_t * out) {
     const auto * low = reinterpret_cast<const uint16_t *>(q);
     for (int group = 0; group < 8; ++group) {
         for (int half = 0; half < 2; ++half) {
@@ -47,13 +42,36 @@ inline void widen_block(const uint8_t * q, const Numbers (&scale)[2], const Numb
                     const int first = (group % n_groups * 4 + vector) * n_high;
                     value = vorrq_u16(value, vshlq_n_u16(bits(high, first, n_high), 4));
                 }
-                const int number = vector % 2 * 2 + half;
-                const int16x8_t w = vsubq_s16(vmulq_s16(vreinterpretq_s16_u16(value), scale[group / 4].v[number]),
-                                              minimum[group / 4].v[number]);
-                static_assert(low_bits_unit == 16, "the shift");
-                vst1q_s16(out + (group * 4 + vector) * 16 + half * 8, vrshrq_n_s16(w, 4));
+                vst1q_s16(out + (group * 4 + vector) * 16 + half * 8,
+                          to_integers(group / 4, value, vector % 2 * 2 + half));
             }
         }
+    }
+}
+
+/// Blocks that have a multiplier, or one for each half.
+template <int n_high, int64_t n_multipliers, int64_t block_bytes>
+inline void widen_scaled(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += block_bytes, out += 32 * output_tile) {
+        const Numbers m[2] = {load_numbers(blocks), load_numbers(blocks + (n_multipliers - 1) * output_tile * 2)};
+        const auto to_integers = [&](int half, uint16x8_t q, int number) {
+            const uint16x8_t top = veorq_u16(vshlq_n_u16(q, 12 - n_high), vdupq_n_u16(0x8000));
+            return vqrdmulhq_s16(vreinterpretq_s16_u16(top), m[half].v[number]);
+        };
+        widen_block<n_high>(blocks + n_multipliers * output_tile * 2, to_integers, out);
+    }
+}
+
+/// Blocks with a scale and a minimum.
+template <int n_high, int64_t block_bytes>
+inline void widen_with_minimum(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    for (int64_t block = 0; block < n_blocks; ++block, blocks += block_bytes, out += 32 * output_tile) {
+        const Numbers scale = load_numbers(blocks), minimum = load_numbers(blocks + output_tile * 2);
+        const auto to_integers = [&](int, uint16x8_t q, int number) {
+            static_assert(low_bits_unit == 4, "the shift");
+            return vrshrq_n_s16(vsubq_s16(vmulq_s16(vreinterpretq_s16_u16(q), scale.v[number]), minimum.v[number]), 2);
+        };
+        widen_block<n_high>(blocks + output_tile * 4, to_integers, out);
     }
 }
 
@@ -93,31 +111,19 @@ void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
 }
 
 void widen_q4_0(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    for (int64_t block = 0; block < n_blocks; ++block, blocks += q4_0_block_bytes, out += 32 * output_tile) {
-        const Numbers scale = load_numbers(blocks), minimum = times(scale, 3);
-        widen_block<0>(blocks + output_tile * 2, {scale, scale}, {minimum, minimum}, out);
-    }
+    widen_scaled<0, 1, q4_0_block_bytes>(blocks, n_blocks, out);
 }
 
 void widen_q4_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    for (int64_t block = 0; block < n_blocks; ++block, blocks += q4_k_block_bytes, out += 32 * output_tile) {
-        const Numbers scale = load_numbers(blocks), minimum = load_numbers(blocks + output_tile * 2);
-        widen_block<0>(blocks + output_tile * 4, {scale, scale}, {minimum, minimum}, out);
-    }
+    widen_with_minimum<0, q4_k_block_bytes>(blocks, n_blocks, out);
 }
 
 void widen_q5_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    for (int64_t block = 0; block < n_blocks; ++block, blocks += q5_k_block_bytes, out += 32 * output_tile) {
-        const Numbers scale = load_numbers(blocks), minimum = load_numbers(blocks + output_tile * 2);
-        widen_block<1>(blocks + output_tile * 4, {scale, scale}, {minimum, minimum}, out);
-    }
+    widen_with_minimum<1, q5_k_block_bytes>(blocks, n_blocks, out);
 }
 
 void widen_q6_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    for (int64_t block = 0; block < n_blocks; ++block, blocks += q6_k_block_bytes, out += 32 * output_tile) {
-        const Numbers first = load_numbers(blocks), second = load_numbers(blocks + output_tile * 2);
-        widen_block<2>(blocks + output_tile * 4, {first, second}, {times(first, 5), times(second, 5)}, out);
-    }
+    widen_scaled<2, 2, q6_k_block_bytes>(blocks, n_blocks, out);
 }
 
 void float_i16(const int16_t * x, int64_t n_pairs, const float * output_scales, float * out) {

@@ -1,4 +1,4 @@
-// Weights of the NEON tables to what the products take: f32, or 12-bit integers on the way there. See kernels.h.
+// Weights of the NEON tables to what the products take: f32, or 14-bit integers on the way there. See kernels.h.
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -57,7 +59,8 @@ void pack_plain(const T * rows, int64_t n_in, int64_t n_rows, T * out) {
     }
 }
 
-/// w = q d: with the row's largest d as 12 bits, w = (q m / 128) s, m = 128 d / s; that division is widen_q8's.
+/// w = q d: with 128 times the row's largest d as 14 bits, w = (q m / 128) s, m = 128 d / s; that division is
+/// widen_q8's. ggml's q end at -127; a -128 of others still fits.
 void pack_q8(const Q8Block * rows, int64_t n_in, int64_t n_rows, std::byte * out, float * scales) {
     const int64_t n_blocks = n_in / q8_block;
     if (n_rows < output_tile) std::memset(out, 0, static_cast<size_t>(n_blocks * q8_block_bytes));
@@ -65,7 +68,7 @@ void pack_q8(const Q8Block * rows, int64_t n_in, int64_t n_rows, std::byte * out
         float largest = 0;
         for (int64_t b = 0; b < n_blocks; ++b)
             largest = std::max(largest, std::fabs(ggml_fp16_to_fp32(rows[r * n_blocks + b].scale)));
-        scales[r] = 127.0f * largest / static_cast<float>(weight_max);
+        scales[r] = 128.0f * largest / static_cast<float>(weight_max);
     }
     for (int64_t b = 0; b < n_blocks; ++b, out += q8_block_bytes) {
         auto * multipliers = reinterpret_cast<int16_t *>(out);
@@ -104,23 +107,42 @@ void place_bits(const uint8_t * q, int64_t row, uint16_t * words) {
 
 /// The largest |w| of a block.
 float largest_weight(const QuantizedBlock & block) {
-    float largest = 0;
-    for (int half = 0; half < 2; ++half) {
-        uint8_t least = 255, most = 0;
-        for (int i = half * 16; i < half * 16 + 16; ++i) {
-            least = std::min(least, block.q[i]);
-            most = std::max(most, block.q[i]);
-        }
-        // w is linear in q: its largest size stands at an end
-        for (const uint8_t q : {least, most})
-            largest = std::max(largest, std::fabs(q * block.scale[half] - block.minimum[half]));
-    }
-    return largest;
+    const auto [least, most] = std::minmax_element(std::begin(block.q), std::end(block.q));
+    // w is linear in q: its largest size stands at an end
+    return std::max(std::fabs(*least * block.scale[0] - block.minimum[0]),
+                    std::fabs(*most * block.scale[0] - block.minimum[0]));
 }
 
-/// w = q scale - minimum, with the row's largest |w| as 12 bits (less one: the numbers are rounded) in units of
-/// 1 / low_bits_unit. That rounding moves a weight by at most half an integer, q6_K one, beside the half of the
-/// integers themselves: about 0.01 of a q4_K step of a row without outliers.
+/// Each block's multipliers, as q8_0's for q at the top of a byte.
+void pack_multipliers(ggml_type type, const std::vector<QuantizedBlock> & blocks, uint16_t * numbers, float * scale) {
+    const int n_halves = type == GGML_TYPE_Q6_K ? 2 : 1;
+    float largest = 0;
+    for (const QuantizedBlock & block : blocks)
+        largest = std::max({largest, std::fabs(block.scale[0]), std::fabs(block.scale[1])});
+    *scale = (type == GGML_TYPE_Q6_K ? 32.0f : 8.0f) * largest / static_cast<float>(weight_max);
+    const float unit = largest > 0 ? static_cast<float>(weight_max) / largest : 0.0f;
+    for (const QuantizedBlock & block : blocks) {
+        for (int half = 0; half < n_halves; ++half) numbers[half * output_tile] = rounded(unit * block.scale[half]);
+        numbers += bytes_of_block(type) / 2;
+    }
+}
+
+/// Each block's scale and minimum, with the row's largest |w| as 14 bits, less what rounding adds. The minimum takes
+/// what rounding the scale moves the block's weights by on average.
+void pack_minimums(ggml_type type, const std::vector<QuantizedBlock> & blocks, uint16_t * numbers, float * scale) {
+    float largest = 0;
+    for (const QuantizedBlock & block : blocks) largest = std::max(largest, largest_weight(block));
+    *scale = largest / static_cast<float>(weight_max - 4);
+    const float unit = largest > 0 ? static_cast<float>(low_bits_unit) / *scale : 0.0f;
+    for (const QuantizedBlock & block : blocks) {
+        const float exact = unit * block.scale[0], moved = std::nearbyint(exact) - exact;
+        const int sum = std::accumulate(std::begin(block.q), std::end(block.q), 0);
+        numbers[0] = rounded(exact);
+        numbers[output_tile] = rounded(unit * block.minimum[0] + moved * static_cast<float>(sum) / 32);
+        numbers += bytes_of_block(type) / 2;
+    }
+}
+
 void pack_low_bits(ggml_type type, const std::byte * rows, int64_t n_in, int64_t n_rows, std::byte * out,
                    float * scales) {
     const int64_t n_blocks = n_in / 32, n_numbers = type == GGML_TYPE_Q4_0 ? 1 : 2;
@@ -128,23 +150,17 @@ void pack_low_bits(ggml_type type, const std::byte * rows, int64_t n_in, int64_t
     auto * words = reinterpret_cast<uint16_t *>(out);
     std::fill_n(words, n_blocks * n_words, uint16_t{0});
     std::vector<QuantizedBlock> blocks(static_cast<size_t>(n_blocks));
+    const bool with_minimum = type == GGML_TYPE_Q4_K || type == GGML_TYPE_Q5_K;
+    const auto pack_numbers = with_minimum ? pack_minimums : pack_multipliers;
     for (int64_t r = 0; r < n_rows; ++r, rows += ggml_row_size(type, n_in)) {
         read_quantized_row(type, rows, n_in, blocks.data());
-        float largest = 0;
-        for (const QuantizedBlock & block : blocks) largest = std::max(largest, largest_weight(block));
-        scales[r] = largest / static_cast<float>(weight_max - 1);
-        const float unit = largest > 0 ? static_cast<float>(low_bits_unit) / scales[r] : 0.0f;
-        uint16_t * numbers = words;
+        pack_numbers(type, blocks, words + r, scales + r);
+        uint16_t * low = words + n_numbers * output_tile;
         for (const QuantizedBlock & block : blocks) {
-            numbers[r] = rounded(unit * block.scale[0]);
-            if (n_numbers == 2) {
-                numbers[output_tile + r] = rounded(unit * (type == GGML_TYPE_Q6_K ? block.scale[1] : block.minimum[0]));
-            }
-            uint16_t * low = numbers + n_numbers * output_tile;
             place_bits<4, 0>(block.q, r, low);
             if (type == GGML_TYPE_Q5_K) place_bits<1, 4>(block.q, r, low + 8 * output_tile);
             if (type == GGML_TYPE_Q6_K) place_bits<2, 4>(block.q, r, low + 8 * output_tile);
-            numbers += n_words;
+            low += n_words;
         }
     }
 }

@@ -4,7 +4,7 @@
 namespace altclip {
 
 enum class Precision {
-    fine,   // 14 bits, one scale a token
+    fine,   // 12 bits, one scale a token for 128 inputs
     coarse  // 8 bits, one scale a token for 128 inputs; where the instruction set does not gain by it, as fine
 };
 

@@ -1,5 +1,6 @@
 // The reference: what every other table is tested against, and what runs where there is no better one.
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstring>
 
@@ -18,18 +19,24 @@ void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float *
     }
 }
 
-void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out, float * scales) {
-    for (int64_t r = 0; r < n_rows; ++r) {
-        const float * row = x + r * ld;
-        float largest = 0;
-        for (int64_t i = 0; i < n_in; ++i) largest = std::max(largest, std::fabs(row[i]));
-        scales[r] = largest / static_cast<float>(activation_max);
-        const float inverse = largest > 0 ? static_cast<float>(activation_max) / largest : 0.0f;
-        for (int64_t i = 0; i < n_in; i += 2) {
-            const auto low = static_cast<int16_t>(std::lrintf(row[i] * inverse));
-            const auto high = static_cast<int16_t>(std::lrintf(row[i + 1] * inverse));
-            const int16_t pair[2] = {low, high};
-            std::memcpy(&out[i / 2 * token_tile + r], pair, sizeof(pair));
+void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) {
+    for (int64_t begin = 0; begin < n_in; begin += integer_run, out += integer_run_words * token_tile) {
+        const int64_t n = std::min(integer_run, n_in - begin);
+        for (int64_t r = 0; r < n_rows; ++r) {
+            const float * row = x + r * ld + begin;
+            float largest = 0;
+            for (int64_t i = 0; i < n; ++i) {
+                const float size = std::fabs(row[i]);
+                if (size > largest || std::isnan(size)) largest = size;  // no number stays none
+            }
+            const float scale = largest / static_cast<float>(activation_max);
+            const float inverse = scale < FLT_MIN ? 0.0f : 1 / scale;  // below, it has no inverse: then all are zero
+            for (int64_t i = 0; i < n; i += 2) {
+                const int16_t pair[2] = {static_cast<int16_t>(std::lrintf(row[i] * inverse)),
+                                         static_cast<int16_t>(std::lrintf(row[i + 1] * inverse))};
+                std::memcpy(&out[i / 2 * token_tile + r], pair, sizeof(pair));
+            }
+            std::memcpy(&out[integer_run / 2 * token_tile + r], &scale, sizeof(scale));
         }
     }
 }
@@ -47,20 +54,21 @@ void widen_bf16(const uint16_t * x, int64_t n_pairs, float * out) {
     }
 }
 
+/// q multiplier / 128 as vpmulhrsw of q * 256: rounded to nearest, halves up.
+int16_t scaled(int q, uint16_t multiplier) {
+    return static_cast<int16_t>((q * 256 * static_cast<int16_t>(multiplier) + (1 << 14)) >> 15);
+}
+
 void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
     for (int64_t block = 0; block < n_blocks; ++block, blocks += q8_block_bytes, out += q8_block * output_tile) {
-        int16_t multipliers[output_tile];
+        uint16_t multipliers[output_tile];
         std::memcpy(multipliers, blocks, sizeof(multipliers));
         const auto * q = reinterpret_cast<const int8_t *>(blocks + sizeof(multipliers));
-        for (int64_t i = 0; i < q8_block * output_tile; ++i) {
-            // as vpmulhrsw of q * 256: rounded to nearest, halves up
-            out[i] = static_cast<int16_t>(
-                (static_cast<int32_t>(q[i]) * 256 * multipliers[i / 2 % output_tile] + (1 << 14)) >> 15);
-        }
+        for (int64_t i = 0; i < q8_block * output_tile; ++i) out[i] = scaled(q[i], multipliers[i / 2 % output_tile]);
     }
 }
 
-template <int n_bits, int64_t block_bytes>
+template <int n_bits, bool with_minimum, int64_t block_bytes>
 void widen_low_bits(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
     constexpr int64_t n_numbers = (block_bytes - 32 * output_tile * n_bits / 8) / (output_tile * 2);
     constexpr int n_high = n_bits - 4;
@@ -78,17 +86,13 @@ void widen_low_bits(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
                          << 4;
                 }
                 const int64_t output = vector % 2 * 8 + lane / 2;
-                int scale = numbers[output], minimum = 0;
-                if constexpr (n_bits == 6) {
-                    scale = numbers[vector / 16 * output_tile + output];
-                    minimum = 32 * scale;
-                } else if constexpr (n_numbers == 2) {
-                    minimum = numbers[output_tile + output];
+                if constexpr (with_minimum) {
+                    const auto value = static_cast<int16_t>(q * numbers[output] - numbers[output_tile + output]);
+                    out[vector * 16 + lane] = static_cast<int16_t>((value + low_bits_unit / 2) >> 2);
                 } else {
-                    minimum = 8 * scale;
+                    const uint16_t multiplier = numbers[vector / 16 * (n_numbers - 1) * output_tile + output];
+                    out[vector * 16 + lane] = scaled((q - (1 << (n_bits - 1))) * (1 << (8 - n_bits)), multiplier);
                 }
-                const auto value = static_cast<int16_t>(q * scale - minimum);
-                out[vector * 16 + lane] = static_cast<int16_t>((value + low_bits_unit / 2) >> 4);
             }
         }
     }
@@ -106,17 +110,18 @@ void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a
 }
 
 void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t * a, const int16_t * b, int64_t /*next*/,
-                 const float * output_scales, const float * token_scales, float * c, int64_t ldc, bool accumulate,
-                 const Ahead & /*ahead*/) {
-    for (int64_t begin = 0; begin < k; begin += integer_run) {
-        const int64_t end = std::min(k, begin + integer_run);
+                 const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & /*ahead*/) {
+    for (int64_t begin = 0; begin < k; begin += integer_run, a += integer_run_words * token_tile) {
+        const int64_t n_pairs = std::min(integer_run, k - begin) / 2;
+        float token_scales[token_tile];
+        std::memcpy(token_scales, a + integer_run / 2 * token_tile, sizeof(token_scales));
         for (int64_t r = 0; r < n_rows; ++r) {
             int64_t sums[output_tile] = {};  // a hostile file's weights may exceed weight_max
-            for (int64_t i = begin / 2; i < end / 2; ++i) {
+            for (int64_t i = 0; i < n_pairs; ++i) {
                 int16_t pair[2];
                 std::memcpy(pair, &a[i * token_tile + r], sizeof(pair));
                 for (int64_t j = 0; j < output_tile; ++j) {
-                    const int16_t * w = b + (i * output_tile + j) * 2;
+                    const int16_t * w = b + begin * output_tile + (i * output_tile + j) * 2;
                     sums[j] += int64_t{pair[0]} * w[0] + int64_t{pair[1]} * w[1];
                 }
             }
@@ -176,10 +181,10 @@ const KernelTable scalar_kernels = {token_tile,
                                     widen_f16,
                                     widen_bf16,
                                     widen_q8,
-                                    widen_low_bits<4, q4_0_block_bytes>,
-                                    widen_low_bits<4, q4_k_block_bytes>,
-                                    widen_low_bits<5, q5_k_block_bytes>,
-                                    widen_low_bits<6, q6_k_block_bytes>,
+                                    widen_low_bits<4, false, q4_0_block_bytes>,
+                                    widen_low_bits<4, true, q4_k_block_bytes>,
+                                    widen_low_bits<5, true, q5_k_block_bytes>,
+                                    widen_low_bits<6, false, q6_k_block_bytes>,
                                     product_f32,
                                     product_i16,
                                     finish,

@@ -181,7 +181,7 @@ TEST("products of every weight type against sums in double") {
                     const double error =
                         relative_error(run_product(isa, m, x, shape.n_rows, {}, bias, residual, precision),
                                        exact_product(m, taken(isa, m, x, precision), shape.n_rows, bias, residual));
-                    // integers: 12-bit weights and 14-bit activations beside q8_0's own 5e-3
+                    // integers: 14-bit weights and 12-bit activations beside q8_0's own 5e-3
                     at_most(error, ggml_is_quantized(type) ? 8e-4 : 1e-6, isa,
                             std::string(ggml_type_name(type)) + " product");
                 }
@@ -213,8 +213,8 @@ TEST("products of every quantised type with zero blocks, outliers and blocks of 
                                              expected =
                                                  exact_product(m, taken(isa, m, x, precision), n_rows, bias, residual);
                     const std::string what = std::string(ggml_type_name(type)) + " product";
-                    // beside an outlier a hundred times the rest, 12 bits a row leave the rest five
-                    at_most(relative_error(got, expected), 2e-2, isa, what);
+                    // beside an outlier a hundred times the rest, 14 bits a row leave the rest seven
+                    at_most(relative_error(got, expected), 6e-3, isa, what);
                     for (int64_t r = 0; r < n_rows; ++r)
                         at_most(std::fabs(got[static_cast<size_t>(r * n_out + 9)]), 0, isa, what + " of a zero row");
                 }
@@ -249,7 +249,7 @@ TEST("quantised weights become the reference's integers, bit for bit, whatever t
     using Widen = decltype(KernelTable::widen_q8);
     struct Case {
         const char * name;
-        Widen KernelTable::* widen;
+        Widen KernelTable::*widen;
         int64_t block_bytes;
     };
     const Case cases[] = {{"q8_0", &KernelTable::widen_q8, q8_block_bytes},
@@ -290,7 +290,7 @@ TEST("every half-precision and bf16 number widens as ggml says") {
     }
 }
 
-TEST("integer products with outliers a thousand times the rest keep what 14 bits can") {
+TEST("integer products with outliers a thousand times the rest keep what their bits can") {
     for (const Isa isa : supported_isas()) {
         const Matrix m = make_matrix(GGML_TYPE_Q8_0, 1024, 64);
         std::vector<float> x = noise(1024 * 20), bias(64), residual(64 * 20);
@@ -302,36 +302,45 @@ TEST("integer products with outliers a thousand times the rest keep what 14 bits
     }
 }
 
-TEST("8-bit activations: outliers cost their own 128 inputs and their own token, numbers that are none stay there") {
-    for (const Isa isa : supported_isas()) {
-        const Matrix m = make_matrix(GGML_TYPE_Q8_0, 384, 40);
-        if (operand_of(kernel_table(isa), m.type, Precision::coarse) != Operand::i8) continue;
-        constexpr int64_t n_rows = 7;
-        const auto product = [&](const std::vector<float> & x) {
-            return run_product(isa, m, x, n_rows, {}, std::vector<float>(40), std::vector<float>(40 * n_rows),
-                               Precision::coarse);
-        };
-        const std::vector<float> x = noise(384 * n_rows), sound = product(x);
-        const auto row = [](const std::vector<float> & y, int64_t r) {
-            return std::vector<float>(y.begin() + r * 40, y.begin() + (r + 1) * 40);
-        };
-        for (const float value : {1e6f, 1e30f, 1e-40f, 0.0f, INFINITY, NAN}) {
-            std::vector<float> other = x;
-            other[2 * 384 + 200] = value;
-            const std::vector<float> got = product(other);
-            for (int64_t r = 0; r < n_rows; ++r) {
-                if (r != 2) at_most(largest_difference(row(got, r), row(sound, r)), 0, isa, "another token");
-            }
-            const auto is_number = [](float y) { return std::isfinite(y); };
-            const std::vector<float> y = row(got, 2);
-            if (std::isfinite(value)) {
-                check::report(std::all_of(y.begin(), y.end(), is_number), isa_name(isa), 0, "a number is lost");
-            } else {
-                check::report(std::none_of(y.begin(), y.end(), is_number), isa_name(isa), 0, "no number is one");
-            }
+namespace {
+
+/// Rounded activations alone: others are what they are, whatever stands beside them.
+void check_outliers(Isa isa, Precision precision) {
+    const Matrix m = make_matrix(GGML_TYPE_Q8_0, 384, 40);
+    const Operand operand = operand_of(kernel_table(isa), m.type, precision);
+    if (operand != Operand::i8 && operand != Operand::i16) return;
+    constexpr int64_t n_rows = 7;
+    const auto product = [&](const std::vector<float> & x) {
+        return run_product(isa, m, x, n_rows, {}, std::vector<float>(40), std::vector<float>(40 * n_rows), precision);
+    };
+    const std::vector<float> x = noise(384 * n_rows), sound = product(x);
+    const auto row = [](const std::vector<float> & y, int64_t r) {
+        return std::vector<float>(y.begin() + r * 40, y.begin() + (r + 1) * 40);
+    };
+    for (const float value : {1e6f, 1e30f, 1e-40f, 0.0f, INFINITY, NAN}) {
+        std::vector<float> other = x;
+        other[2 * 384 + 200] = value;
+        const std::vector<float> got = product(other);
+        for (int64_t r = 0; r < n_rows; ++r) {
+            if (r != 2) at_most(largest_difference(row(got, r), row(sound, r)), 0, isa, "another token");
         }
-        const std::vector<float> tiny(x.size(), 1e-40f);
-        at_most(largest_difference(product(tiny), std::vector<float>(sound.size())), 0, isa, "the smallest numbers");
+        const auto is_number = [](float y) { return std::isfinite(y); };
+        const std::vector<float> y = row(got, 2);
+        if (std::isfinite(value)) {
+            check::report(std::all_of(y.begin(), y.end(), is_number), isa_name(isa), 0, "a number is lost");
+        } else {
+            check::report(std::none_of(y.begin(), y.end(), is_number), isa_name(isa), 0, "no number is one");
+        }
+    }
+    const std::vector<float> tiny(x.size(), 1e-40f);
+    at_most(largest_difference(product(tiny), std::vector<float>(sound.size())), 0, isa, "the smallest numbers");
+}
+
+}  // namespace
+
+TEST("outliers cost their own token alone, numbers that are none stay there") {
+    for (const Isa isa : supported_isas()) {
+        for (const Precision precision : precisions) check_outliers(isa, precision);
     }
 }
 
@@ -342,9 +351,9 @@ TEST("the largest integers do not overflow") {
     };
     constexpr int64_t n_in = 1024, n_out = 2 * output_tile, n_rows = max_token_tile;
     for (const Isa isa : supported_isas()) {
-        for (const int8_t weight : {127, -127}) {
+        for (const int weight : {127, -127, -128}) {  // ggml's own end at -127
             Block block{ggml_fp32_to_fp16(1.0f), {}};
-            std::fill(std::begin(block.values), std::end(block.values), weight);
+            std::fill(std::begin(block.values), std::end(block.values), static_cast<int8_t>(weight));
             const std::vector<Block> blocks(static_cast<size_t>(n_in / q8_block * n_out), block);
             Matrix m{GGML_TYPE_Q8_0, n_in, n_out, std::vector<std::byte>(blocks.size() * sizeof(Block)), {}};
             std::memcpy(m.rows.data(), blocks.data(), m.rows.size());
@@ -352,8 +361,8 @@ TEST("the largest integers do not overflow") {
             const double expected = 3.0 * weight * n_in;
             for (const Precision precision : precisions) {
                 const Operand operand = operand_of(kernel_table(isa), m.type, precision);
-                // the byte products' multiplier is rounded: 2063 of 2063.118
-                const double bound = operand == Operand::bytes || operand == Operand::i8 ? 1e-4 : 1e-6;
+                // with 8-bit activations the multiplier is rounded: 4096 of 4095.5
+                const double bound = operand == Operand::i8 ? 1.3e-4 : 1e-6;
                 for (const float value : run_product(isa, m, x, n_rows, {}, none, none, precision))
                     at_most(std::fabs(value / expected - 1), bound, isa, "largest sum");
             }

@@ -66,7 +66,7 @@ Window vertical_pass(const RowKernels & kernels, RowOf row_of, size_t stride, co
     return out;
 }
 
-constexpr int strip = 512;  // rows that are waited for at a time
+constexpr int strip = 256;  // rows that are waited for at a time
 
 }  // namespace
 

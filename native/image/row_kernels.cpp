@@ -17,6 +17,9 @@ uint8_t rounded(int32_t sum) {
 
 RowKernels row_kernels(Isa isa) {
 #if defined(__x86_64__) || defined(_M_X64)
+#ifndef ALTCLIP_SIMDE
+    if (isa == Isa::avx512_vnni || isa == Isa::avx512_bf16) return {resample_rows_rgb8_avx512_vnni, blend_rows_u8_avx2};
+#endif
     if (isa != Isa::scalar) return {resample_rows_rgb8_avx2, blend_rows_u8_avx2};
 #elif defined(__aarch64__) || defined(_M_ARM64)
     if (isa != Isa::scalar) return {resample_rows_rgb8_neon, blend_rows_u8_neon};

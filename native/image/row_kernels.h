@@ -43,6 +43,7 @@ void blend_rows_u8_scalar(const uint8_t * rows, size_t stride, const int32_t * w
 void resample_rows_rgb8_avx2(const RowsView & rows, const ResampleTable & table, uint8_t * out);
 void blend_rows_u8_avx2(const uint8_t * rows, size_t stride, const int32_t * weights, int n_rows, int n_bytes,
                         uint8_t * out);
+void resample_rows_rgb8_avx512_vnni(const RowsView & rows, const ResampleTable & table, uint8_t * out);
 void resample_rows_rgb8_neon(const RowsView & rows, const ResampleTable & table, uint8_t * out);
 void blend_rows_u8_neon(const uint8_t * rows, size_t stride, const int32_t * weights, int n_rows, int n_bytes,
                         uint8_t * out);

@@ -1,6 +1,8 @@
 #include "image/pixel_pool.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <new>
 #include <utility>
 
 #include "kernels/huge_pages.h"
@@ -14,8 +16,11 @@ constexpr size_t huge_page = size_t{1} << 21;
 }  // namespace
 
 std::shared_ptr<uint8_t> PixelPool::take(size_t n_bytes) {
-    // what malloc keeps at hand anyway
-    if (n_bytes < huge_page) return {new uint8_t[n_bytes], std::default_delete<uint8_t[]>()};
+    if (n_bytes < huge_page) {  // what malloc keeps at hand anyway
+        std::shared_ptr<uint8_t> bytes(static_cast<uint8_t *>(std::malloc(n_bytes)), std::free);
+        if (!bytes) throw std::bad_alloc();
+        return bytes;
+    }
     Piece piece = idle_piece(n_bytes);
     if (!piece.memory) {
         const size_t size = (n_bytes + huge_page - 1) / huge_page * huge_page;

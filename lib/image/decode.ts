@@ -69,7 +69,7 @@ async function decode(
     const shrinks = info.format === 'jpeg' && info.space !== 'cmyk' && turn === undefined;
     if (shrinkFor && shrinks) image = shrunk(image, full, shrinkFor);
     const byProfile = useIccProfile && info.icc && info.space !== 'grey16';
-    const pixels = await (byProfile ? inSrgb(image, info) : decoded(image, info, key));
+    const pixels = await (byProfile ? inSrgb(image, info) : decoded(image, info, upright, key));
     if (info.format === 'gif') paintAroundFrame(pixels, encoded);
     if (turn === undefined) return { pixels, full };
     const result = turned(pixels, turn);
@@ -118,15 +118,22 @@ export function isSharp(value: unknown): value is Sharp {
   );
 }
 
-async function decoded(image: Sharp, { space, depth, hasAlpha }: Metadata, key?: TransparentColour): Promise<Pixels> {
+/** `asFile`: only RGB is asked for, so that sharp may drop alpha and triple gray off the JavaScript thread. */
+async function decoded(
+  image: Sharp,
+  { space, depth, hasAlpha }: Metadata,
+  asFile: boolean,
+  key?: TransparentColour,
+): Promise<Pixels> {
   if (space === 'cmyk') {
     const inks = image.pipelineColourspace('cmyk').toColourspace('cmyk');
     return rgbOfCmyk(await (depth === 'ushort' ? bytesOfWords(inks, (word) => word >> 8) : bytesOf(inks)));
   }
+  if (space === 'grey16' && (key || !hasAlpha)) return clippedGray16(image.removeAlpha());
+  if (asFile && !key?.byAlpha) return bytesOf(image.removeAlpha());
   if (space !== 'b-w' && space !== 'grey16') return bytesOf(image);
-  if (key && space === 'grey16') return clippedGray16(image.removeAlpha());
   if (hasAlpha) return grayAlphaOf(await bytesOf(image)); // gray output of sharp would lose the alpha
-  return space === 'grey16' ? clippedGray16(image) : bytesOf(image.toColourspace('b-w'));
+  return bytesOf(image.toColourspace('b-w'));
 }
 
 /** sharp takes 16-bit images to Display P3 unless told where to go. */
@@ -148,7 +155,8 @@ function clippedGray16(image: Sharp): Promise<Pixels> {
 async function bytesOfWords(image: Sharp, byteOf: (word: number) => number): Promise<Pixels> {
   const { data, info } = await image.raw({ depth: 'ushort' }).toBuffer({ resolveWithObject: true });
   const words = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const bytes = Uint8Array.from({ length: data.byteLength / 2 }, (_, i) => byteOf(words.getUint16(2 * i, true)));
+  const bytes = new Uint8Array(data.byteLength / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = byteOf(words.getUint16(2 * i, true));
   return { data: bytes, width: info.width, height: info.height, channels: info.channels as Pixels['channels'] };
 }
 

@@ -61,12 +61,16 @@ function mapped(
 /** RGB; alpha is dropped, as PIL's convert('RGB') does. */
 export function rgbOf(pixels: Pixels): Pixels {
   if (pixels.channels === 3) return pixels;
-  const [g, b] = pixels.channels === 4 ? [1, 2] : [0, 0];
-  return mapped(pixels, 3, (source, from, target, to) => {
-    target[to] = source[from] as number;
-    target[to + 1] = source[from + g] as number;
-    target[to + 2] = source[from + b] as number;
-  });
+  const { data, width, height, channels } = pixels;
+  const [g, b] = channels === 4 ? [1, 2] : [0, 0];
+  // a loop of its own: through mapped() it takes twice as long, and pictures are large
+  const target = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; to < target.length; from += channels, to += 3) {
+    target[to] = data[from] as number;
+    target[to + 1] = data[from + g] as number;
+    target[to + 2] = data[from + b] as number;
+  }
+  return { data: target, width, height, channels: 3 };
 }
 
 /** Gray by ITU-R 601 weights, as PIL's convert('L'); alpha is dropped. */
@@ -79,21 +83,26 @@ export function grayOf(pixels: Pixels): Pixels {
   });
 }
 
-/** RGB with transparency laid on white, as transformers' convert_to_rgb does to an opened image (AlphaComposite.c). */
+/** A level laid on white (AlphaComposite.c). */
+function onWhite(level: number, alpha: number): number {
+  const sum = level * alpha * 128 + 255 * (255 - alpha) * 128 + 0x4000;
+  return ((sum >> 8) + sum) >> 15;
+}
+
+/** RGB with transparency laid on white, as transformers' convert_to_rgb does to an opened image. */
 export function rgbOnWhite(pixels: Pixels): Pixels {
   if (pixels.channels === 1 || pixels.channels === 3) return rgbOf(pixels);
-  const alphaAt = pixels.channels - 1;
-  const [g, b] = pixels.channels === 4 ? [1, 2] : [0, 0];
-  const blend = (value: number, alpha: number): number => {
-    const sum = value * alpha * 128 + 255 * (255 - alpha) * 128 + 0x4000;
-    return ((sum >> 8) + sum) >> 15;
-  };
-  return mapped(pixels, 3, (source, from, target, to) => {
-    const alpha = source[from + alphaAt] as number;
-    target[to] = blend(source[from] as number, alpha);
-    target[to + 1] = blend(source[from + g] as number, alpha);
-    target[to + 2] = blend(source[from + b] as number, alpha);
-  });
+  const { data, width, height, channels } = pixels;
+  const alphaAt = channels - 1;
+  const [g, b] = channels === 4 ? [1, 2] : [0, 0];
+  const target = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; to < target.length; from += channels, to += 3) {
+    const alpha = data[from + alphaAt] as number;
+    target[to] = onWhite(data[from] as number, alpha);
+    target[to + 1] = onWhite(data[from + g] as number, alpha);
+    target[to + 2] = onWhite(data[from + b] as number, alpha);
+  }
+  return { data: target, width, height, channels: 3 };
 }
 
 /** RGB where the colour `key` is white, as PIL's detour over RGB leaves it; `byAlpha`: what is transparent too. */
@@ -116,11 +125,13 @@ export function grayAlphaOf(pixels: Pixels): Pixels {
 }
 
 /** RGB of CMYK without a profile, as PIL's convert('RGB'); 4 channels in. */
-export function rgbOfCmyk(pixels: Pixels): Pixels {
-  return mapped(pixels, 3, (source, from, target, to) => {
-    const white = 255 - (source[from + 3] as number);
-    for (let c = 0; c < 3; c++) target[to + c] = Math.max(0, white - div255((source[from + c] as number) * white));
-  });
+export function rgbOfCmyk({ data, width, height }: Pixels): Pixels {
+  const target = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; to < target.length; from += 4, to += 3) {
+    const white = 255 - (data[from + 3] as number);
+    for (let c = 0; c < 3; c++) target[to + c] = Math.max(0, white - div255((data[from + c] as number) * white));
+  }
+  return { data: target, width, height, channels: 3 };
 }
 
 /** Upright, where EXIF's orientation is `orientation`, 1 to 8. */

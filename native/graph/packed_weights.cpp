@@ -78,7 +78,7 @@ PackedWeights::PackedWeights(const Model & model, int n_threads, const AbortFlag
     const auto run = [&](const PackJob & job) {
         job.target->pack(job.source->data, job.first, job.last);
         const auto * rows = static_cast<const uint8_t *>(job.source->data);
-        const size_t tile = 16 * job.source->nb[1];
+        const size_t tile = static_cast<size_t>(output_tile) * job.source->nb[1];
         model.file->forget(rows + static_cast<size_t>(job.first) * tile,
                            std::min(rows + static_cast<size_t>(job.last) * tile, rows + ggml_nbytes(job.source)));
     };

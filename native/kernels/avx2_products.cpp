@@ -88,13 +88,15 @@ void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float
             if constexpr (R > 5) step_i16(a + 5, b0, b1, c50, c51);
         }
     }
-    const __m256 scale0 = _mm256_loadu_ps(output_scales), scale1 = _mm256_loadu_ps(output_scales + 8);
     const auto store = [&](int r, __m256i low, __m256i high) {
-        const __m256 scale = _mm256_set1_ps(token_scales[r]);
+        const __m256 scale = _mm256_set1_ps(token_scales[r]), zero = _mm256_setzero_ps();
         float * p = c + r * ldc;
-        __m256 f0 = _mm256_mul_ps(_mm256_cvtepi32_ps(low), _mm256_mul_ps(scale0, scale));
-        __m256 f1 = _mm256_mul_ps(_mm256_cvtepi32_ps(high), _mm256_mul_ps(scale1, scale));
-        if (accumulate) f0 = _mm256_add_ps(f0, _mm256_loadu_ps(p)), f1 = _mm256_add_ps(f1, _mm256_loadu_ps(p + 8));
+        __m256 f0 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(low), scale, accumulate ? _mm256_loadu_ps(p) : zero);
+        __m256 f1 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(high), scale, accumulate ? _mm256_loadu_ps(p + 8) : zero);
+        if (output_scales) {
+            f0 = _mm256_mul_ps(f0, _mm256_loadu_ps(output_scales));
+            f1 = _mm256_mul_ps(f1, _mm256_loadu_ps(output_scales + 8));
+        }
         _mm256_storeu_ps(p, f0);
         _mm256_storeu_ps(p + 8, f1);
     };
@@ -124,14 +126,15 @@ void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t *
         const int64_t n_pairs = std::min(integer_run, k - i) / 2;
         const int16_t * w = b + i * output_tile;
         const bool add = accumulate || i > 0;
+        const float * scales = i + integer_run >= k ? output_scales : nullptr;
         const std::byte * line = ahead.memory + i / 2 * ahead.step;
         switch (n_rows) {
-            case 6: tile_i16<6>(n_pairs, a, w, output_scales, c, ldc, add, line, ahead.step); break;
-            case 5: tile_i16<5>(n_pairs, a, w, output_scales, c, ldc, add, line, ahead.step); break;
-            case 4: tile_i16<4>(n_pairs, a, w, output_scales, c, ldc, add, line, ahead.step); break;
-            case 3: tile_i16<3>(n_pairs, a, w, output_scales, c, ldc, add, line, ahead.step); break;
-            case 2: tile_i16<2>(n_pairs, a, w, output_scales, c, ldc, add, line, ahead.step); break;
-            default: tile_i16<1>(n_pairs, a, w, output_scales, c, ldc, add, line, ahead.step); break;
+            case 6: tile_i16<6>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
+            case 5: tile_i16<5>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
+            case 4: tile_i16<4>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
+            case 3: tile_i16<3>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
+            case 2: tile_i16<2>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
+            default: tile_i16<1>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
         }
     }
 }

@@ -65,8 +65,7 @@ struct Ahead {
 struct I8Products {
     /// Blocks of a tile, in a form and a size up to that of 16-bit integers which the two functions agree on.
     void (*widen)(const uint8_t * blocks, int64_t n_blocks, int16_t * out) = nullptr;
-    /// As KernelTable::product_i16 over n_runs runs of packed activations, which hold the tokens' scales. The outputs'
-    /// scales come with the last inputs: sums are the same however inputs are cut into blocks.
+    /// As KernelTable::product_i16 over n_runs runs of packed activations.
     void (*product)(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t * a, const int16_t * b, int64_t next,
                     const float * output_scales, float * c, int64_t ldc, bool accumulate,
                     const Ahead & ahead) = nullptr;
@@ -97,8 +96,8 @@ struct KernelTable {
     /// of b begin `next` floats apart, rows of b and c are ldb and ldc apart.
     void (*product_f32)(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
                         int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
-    /// The same with packed integers, times output_scales [n_tiles][output_tile] and the runs' scales. k is a multiple
-    /// of 32.
+    /// The same with packed integers, times the runs' scales and output_scales [n_tiles][output_tile], which come with
+    /// the last inputs, null before: sums are the same however inputs are cut into blocks. k is a multiple of 32.
     void (*product_i16)(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
                         const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
 

@@ -9,21 +9,10 @@
 #include <optional>
 
 #include "kernels/kernels.h"
+#include "kernels/packed_rows.h"
 #include "kernels/packed_weight.h"
-#include "kernels/precision.h"
 
 namespace altclip {
-
-/// What a table's products with weights of this type take: where they are quantised integers or bytes, of 8 bits if
-/// `precision` is coarse, and bf16 for bf16, as far as the table has such products; f32 otherwise.
-Operand operand_of(const KernelTable & kernels, ggml_type weight, Precision precision);
-
-/// 32-bit words that n_rows rows of n_in activations take when packed.
-int64_t packed_rows_size(const KernelTable & kernels, Operand operand, int64_t n_in, int64_t n_rows);
-
-/// Packs rows x [n_rows][n_in], ld apart; the share of thread `ith` of `nth`.
-void pack_rows(const KernelTable & kernels, Operand operand, const float * x, int64_t ld, int64_t n_rows, int64_t n_in,
-               float * packed, int ith, int nth);
 
 /// One matrix of a layer; q, k and v are three that share their activations.
 struct LinearPart {

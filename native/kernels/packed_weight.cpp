@@ -131,7 +131,11 @@ void pack_multipliers(ggml_type type, const std::vector<QuantizedBlock> & blocks
 /// what rounding the scale moves the block's weights by on average.
 void pack_minimums(ggml_type type, const std::vector<QuantizedBlock> & blocks, uint16_t * numbers, float * scale) {
     float largest = 0;
-    for (const QuantizedBlock & block : blocks) largest = std::max(largest, largest_weight(block));
+    for (const QuantizedBlock & block : blocks) {
+        // scale and middle are numbers of 16 bits themselves, also where q takes few values, as in no block of ggml's
+        const float middle = (type == GGML_TYPE_Q5_K ? 16.0f : 8.0f) * block.scale[0] - block.minimum[0];
+        largest = std::max({largest, largest_weight(block), std::fabs(4 * block.scale[0]), std::fabs(middle)});
+    }
     *scale = largest / static_cast<float>(weight_max - 4);
     const float unit = largest > 0 ? static_cast<float>(low_bits_unit) / *scale : 0.0f;
     for (const QuantizedBlock & block : blocks) {

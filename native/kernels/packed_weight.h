@@ -6,18 +6,19 @@
 #include <memory>
 
 #include "ggml.h"
+#include "kernels/kernels.h"
 
 namespace altclip {
 
 /// Version of the layout that pack() writes, which files hold: raised whenever the same weights become other bytes.
-inline constexpr uint32_t packed_layout = 2;
+inline constexpr uint32_t packed_layout = 3;
 /// Where a packed weight begins, in memory and in files: at a multiple of a cache line.
 inline constexpr size_t packed_alignment = 64;
 
-/// [n_out][n_in], as tiles of 16 outputs (the last padded with zeros): f32 and f16 as [n_in][16]; bf16 as pairs of
-/// inputs [(n_in + 1) / 2][16][2], an odd last one paired with 0; quantised ones in blocks of 32 inputs (see kernels.h)
-/// that keep their bits and become integers with one scale an output when they are used. Takes the file's bytes, and
-/// half a bit a weight more for the K-quants.
+/// [n_out][n_in], as tiles of output_tile outputs (the last padded with zeros): f32 and f16 as [n_in][16]; bf16 as
+/// pairs of inputs [(n_in + 1) / 2][16][2], an odd last one paired with 0; quantised ones in blocks of 32 inputs (see
+/// kernels.h) that keep their bits and become integers with one scale an output when they are used. Takes the file's
+/// bytes, and half a bit a weight more for the K-quants.
 class PackedWeight {
 public:
     /// Whether this type has kernels: f32, f16, bf16, q8_0, q6_K, q5_K, q4_K and q4_0.
@@ -39,7 +40,9 @@ public:
     size_t tile_bytes() const { return tile_bytes_; }
     const std::byte * tile(int64_t index) const { return memory_.get() + static_cast<size_t>(index) * tile_bytes_; }
     /// Of quantised types alone: the outputs' scales, and what 32 inputs take.
-    const float * scales(int64_t index) const { return reinterpret_cast<const float *>(tile(n_tiles_)) + index * 16; }
+    const float * scales(int64_t index) const {
+        return reinterpret_cast<const float *>(tile(n_tiles_)) + index * output_tile;
+    }
     size_t block_bytes() const { return tile_bytes_ / static_cast<size_t>(n_in_ / 32); }
 
 private:

@@ -127,8 +127,9 @@ void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t *
             }
             for (int64_t j = 0; j < output_tile; ++j) {
                 float & target = c[r * ldc + j];
-                const float value = static_cast<float>(sums[j]) * (output_scales[j] * token_scales[r]);
+                const float value = static_cast<float>(sums[j]) * token_scales[r];
                 target = accumulate || begin > 0 ? target + value : value;
+                if (output_scales && begin + integer_run >= k) target *= output_scales[j];
             }
         }
     }

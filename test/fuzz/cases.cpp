@@ -61,6 +61,8 @@ std::vector<Campaign> campaigns() {
         of_parts("gguf f32", "gguf", gguf("f32"), 4000),
         of_parts("gguf q8_0", "gguf", gguf("q8_0"), 3000),
         of_parts("gguf packed", "gguf", gguf("q8_0", true), 3000),
+        of_parts("gguf packed q4_0", "gguf", gguf("q4_0", true), 1000),
+        of_parts("gguf packed bf16", "gguf", gguf("bf16", true), 1000),
         of_safetensors(4000),
         of_pickle(4000),
         of_parts("zip", "torch", torch_archive(torch_pickle(), false), 2000),

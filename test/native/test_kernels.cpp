@@ -223,6 +223,32 @@ TEST("products of every quantised type with zero blocks, outliers and blocks of 
     }
 }
 
+TEST("products of K-quant blocks that no quantiser writes: one value of q, a scale far beyond the weights") {
+    constexpr int64_t n_in = 512, n_out = 20, n_rows = 5;
+    for (const Isa isa : supported_isas()) {
+        for (const ggml_type type : {GGML_TYPE_Q4_K, GGML_TYPE_Q5_K}) {
+            const float most = type == GGML_TYPE_Q4_K ? 15 : 31;
+            const size_t n_block = ggml_type_size(type);
+            Matrix m{type, n_in, n_out, std::vector<std::byte>(ggml_row_size(type, n_in) * n_out, std::byte{0xff}), {}};
+            for (size_t block = 0; block < m.rows.size(); block += n_block) {
+                // scales, minimums and q have all bits: each weight is 63 most scale - 63 minimum
+                const float scale = 0.1f + 0.001f * static_cast<float>(block / n_block % 7);
+                const ggml_fp16_t numbers[2] = {ggml_fp32_to_fp16(scale), ggml_fp32_to_fp16(scale * (most - 0.5f))};
+                std::memcpy(m.rows.data() + block, numbers, sizeof(numbers));
+            }
+            m.exact.resize(n_in * n_out);
+            ggml_get_type_traits(type)->to_float(m.rows.data(), m.exact.data(), n_in * n_out);
+            const std::vector<float> x = noise(n_in * n_rows), bias(n_out), residual(n_out * n_rows);
+            for (const Precision precision : precisions) {
+                const std::vector<float> expected =
+                    exact_product(m, taken(isa, m, x, precision), n_rows, bias, residual);
+                at_most(relative_error(run_product(isa, m, x, n_rows, {}, bias, residual, precision), expected), 1e-2,
+                        isa, std::string(ggml_type_name(type)) + " product");
+            }
+        }
+    }
+}
+
 TEST("a product stops at its next job when it is aborted") {
     const KernelTable & kernels = kernel_table(best_isa());
     const int64_t n_in = 8, n_out = 2048, n_rows = 60;  // enough rows that a job is one group of tiles

@@ -8,9 +8,12 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { main } from '../steps.mjs';
+import { thisPlatform } from './platforms.mjs';
 import { Trial, tarball } from './trial.mjs';
 
 const ELECTRON = '33.2.0';
+// @electron/rebuild takes no older Node.js
+const NODE = `node-${thisPlatform()}`;
 
 /** Serves the folder with the headers of one version, as the hosts of Node.js and Electron do. */
 const SERVER = `
@@ -48,11 +51,11 @@ await main(async () => {
   const server = new Worker(SERVER, { eval: true, workerData: packHeaders(trial, ELECTRON) });
 
   /** A build from nothing, and the picture. */
-  function builds(title, args, cwd = source) {
+  function builds(title, args, node = process.execPath) {
     rmSync(path.join(source, 'build'), { recursive: true, force: true });
     // home: where Electron's tool and node-gyp keep the headers they fetch
     const env = { ...process.env, HOME: trial.folder };
-    if (!trial.check(`${title}: builds`, trial.run(process.execPath, args, { cwd, env }))) return;
+    if (!trial.check(`${title}: builds`, trial.run(node, args, { cwd: source, env }))) return;
     trial.check(`${title}: runs`, trial.run(process.execPath, ['common.cjs'], { cwd: app }), 'lion');
   }
 
@@ -65,11 +68,12 @@ await main(async () => {
     builds('node-gyp rebuild', [nodeGyp, 'rebuild', `--nodedir=${nodedir}`]);
     builds('cmake-js rebuild', [createRequire(source).resolve('cmake-js/bin/cmake-js'), 'rebuild']);
 
-    if (!trial.install('installs @electron/rebuild', tools, ['--ignore-scripts', '@electron/rebuild@3.7.2'])) return;
+    const installed = ['--ignore-scripts', `${NODE}@22`, '@electron/rebuild@4.0.1'];
+    if (!trial.install('installs @electron/rebuild', tools, installed)) return;
+    const node = path.join(tools, 'node_modules', NODE, 'bin', 'node');
     const rebuild = path.join(tools, 'node_modules', '@electron', 'rebuild', 'lib', 'cli.js');
-    builds('electron-rebuild', [
-      ...[rebuild, '--version', ELECTRON, '--module-dir', app, '--dist-url', `http://127.0.0.1:${port}`, '--force'],
-    ]);
+    const args = ['--version', ELECTRON, '--module-dir', app, '--dist-url', `http://127.0.0.1:${port}`, '--force'];
+    builds('electron-rebuild', [rebuild, ...args], node);
   } finally {
     await server.terminate();
     trial.end();

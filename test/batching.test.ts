@@ -92,10 +92,9 @@ it('many calls wait for one signal, which stops them all', async () => {
   const calls = Array.from({ length: 64 }, () =>
     model.get_image_features({ pixel_values: pixels(0, 2), signal: controller.signal }),
   );
-  await calls[0];
   controller.abort();
   const outcomes = await Promise.allSettled(calls);
-  expect(outcomes.slice(-8).every(({ status }) => status === 'rejected')).toBe(true);
+  expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
   expect(await model.get_text_features({ input_ids: [[0, 5, 2]], signal: new AbortController().signal })).toBeDefined();
   await model.dispose();
   await new Promise(setImmediate);

@@ -190,7 +190,8 @@ export abstract class AltCLIPPreTrainedModel<Inputs, Output> extends Callable<(i
   /**
    * Writes `folder`/config.json and model.gguf, which from_pretrained loads as they are, and makes the folder. The file
    * holds what the loaded one does, tokenizer and preprocessing too; of AltCLIPTextModel and AltCLIPVisionModel the
-   * configuration and what else belongs to their tower. Into the folder that the model was loaded from, the file stays as it is.
+   * configuration and what else belongs to their tower. Into the folder that the model was loaded from, the file stays
+   * as it is.
    * @throws IO where that cannot be done, or where the loaded file is gone; ABORTED, with no model.gguf then.
    */
   async save_pretrained(folder: string, { signal }: SaveOptions = {}): Promise<void> {

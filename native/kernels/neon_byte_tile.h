@@ -71,7 +71,8 @@ inline void half_product(std::integer_sequence<int, I...>, int64_t n_rows, int64
     for (int64_t block = 0; block < n_blocks; ++block, b += byte_block) {
         const auto * weights = reinterpret_cast<const int8_t *>(b + output_tile * 4) + first_output * Step::depth;
         int32x4_t sums[n_sums] = {((void)I, vdupq_n_s32(0))...};
-        const auto pass = [&] {
+        for (int pass = 0; pass < 2; ++pass) {  // the activations' high bytes, then their low ones
+            ((sums[I] = vshlq_n_s32(sums[I], 7)), ...);
             const int8_t * w = weights;
 #pragma GCC unroll 1  // unrolled, its loads move ahead until sums go to the stack
             for (int64_t i = 0; i < q8_block; i += Step::depth) {
@@ -81,10 +82,7 @@ inline void half_product(std::integer_sequence<int, I...>, int64_t n_rows, int64
                 w += output_tile * Step::depth;
                 a += token_tile * Step::depth;
             }
-        };
-        pass();
-        ((sums[I] = vshlq_n_s32(sums[I], 7)), ...);
-        pass();
+        }
         const typename Step::Multipliers m(reinterpret_cast<const float *>(b) + first_output);
         ((totals[I] = vfmaq_f32(totals[I], vcvtq_f32_s32(sums[I]), m.of(I))), ...);
     }

@@ -213,7 +213,8 @@ TEST("products of every quantised type with zero blocks, outliers and blocks of 
                                              expected =
                                                  exact_product(m, taken(isa, m, x, precision), n_rows, bias, residual);
                     const std::string what = std::string(ggml_type_name(type)) + " product";
-                    // beside an outlier a hundred times the rest, 14 bits a row leave the rest seven
+                    // Beside an outlier a hundred times the rest, 14 bits a row leave the rest 82 integers, whose
+                    // rounding is 1 / sqrt(12) / 82 = 3.5e-3; q4_K and q5_K round scale and minimum too: times sqrt(3).
                     at_most(relative_error(got, expected), 7e-3, isa, what);
                     for (int64_t r = 0; r < n_rows; ++r)
                         at_most(std::fabs(got[static_cast<size_t>(r * n_out + 9)]), 0, isa, what + " of a zero row");

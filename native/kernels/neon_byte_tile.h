@@ -63,6 +63,11 @@ void widen_bytes(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
     }
 }
 
+/// A function, since Clang's vshlq_n_s32 is a macro that takes no pack.
+inline int32x4_t times_128(int32x4_t x) {
+    return vshlq_n_s32(x, 7);
+}
+
 template <typename Step, int... I>
 inline void half_product(std::integer_sequence<int, I...>, int64_t n_rows, int64_t n_blocks, const int8_t * a,
                          const uint8_t * b, int64_t first_output, const float * output_scales,
@@ -72,7 +77,7 @@ inline void half_product(std::integer_sequence<int, I...>, int64_t n_rows, int64
         const auto * weights = reinterpret_cast<const int8_t *>(b + output_tile * 4) + first_output * Step::depth;
         int32x4_t sums[n_sums] = {((void)I, vdupq_n_s32(0))...};
         for (int pass = 0; pass < 2; ++pass) {  // the activations' high bytes, then their low ones
-            ((sums[I] = vshlq_n_s32(sums[I], 7)), ...);
+            ((sums[I] = times_128(sums[I])), ...);
             const int8_t * w = weights;
 #pragma GCC unroll 1  // unrolled, its loads move ahead until sums go to the stack
             for (int64_t i = 0; i < q8_block; i += Step::depth) {

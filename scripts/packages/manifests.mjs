@@ -10,6 +10,7 @@ function common({ version, license, engines }, name, description) {
     version,
     description,
     license,
+    type: 'commonjs',
     // provenance needs to hear where the package was built
     ...(repository ? { repository: { type: 'git', url: `git+https://github.com/${repository}.git` } } : {}),
     engines,
@@ -24,7 +25,6 @@ export function mainManifest(root) {
   const optional = ['demo', ...binaries].map((name) => [`@altclip/${name}`, version]);
   return {
     ...common(root, root.name, root.description),
-    type: 'commonjs',
     ...{ keywords, main, types, exports, bin, files: ['dist'], dependencies },
     optionalDependencies: Object.fromEntries(optional),
   };

@@ -15,10 +15,13 @@ export const tarball = (name) => path.join(root, 'npm', `${name.replace('@', '')
 export class Trial {
   #failures = [];
 
-  /** @param {string} name of the trial, for its folder */
-  constructor(name) {
+  /**
+   * @param {string} name of the trial, for its folder
+   * @param {string} [parent] where that folder is made
+   */
+  constructor(name, parent = tmpdir()) {
     if (!process.env.npm_execpath) throw new Error(`start it by npm: npm run test:${name}`);
-    this.folder = mkdtempSync(path.join(tmpdir(), `altclip-${name}-`));
+    this.folder = mkdtempSync(path.join(parent, `altclip-${name}-`));
   }
 
   /**
@@ -44,12 +47,13 @@ export class Trial {
   }
 
   /** `npm install` into a folder of its own, with the programs that runtimes are tried with. */
-  install(title, folder, args, options = {}) {
+  install(title, folder, args, { npm = [process.execPath, process.env.npm_execpath], ...options } = {}) {
     mkdirSync(folder, { recursive: true });
     writeFileSync(path.join(folder, 'package.json'), '{ "private": true }');
     for (const [name, program] of Object.entries(PROGRAMS)) writeFileSync(path.join(folder, name), program);
-    const npm = [process.env.npm_execpath, 'install', '--no-audit', '--no-fund', ...args];
-    return this.check(title, this.run(process.execPath, npm, { cwd: folder, ...options }));
+    const [command, ...first] = npm;
+    const asked = [...first, 'install', '--no-audit', '--no-fund', ...args];
+    return this.check(title, this.run(command, asked, { cwd: folder, ...options }));
   }
 
   /** Takes the folder away; throws where a check has failed. */

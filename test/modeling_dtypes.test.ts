@@ -1,8 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Tensor } from '../lib';
-import { type Difference, difference } from './helpers/compare';
+import type { Difference } from './helpers/compare';
 import { fixture, temporaryFolder } from './helpers/fixtures';
-import { disposeAll, goldenModels, loadAll, readCase, runCase, visible } from './helpers/goldens';
+import { disposeAll, goldenModels, loadAll, measureCase } from './helpers/goldens';
 
 /** What the goldens' README allows each type; the goldens are f32. Quantised random weights: cosine only; K types fall back to q8_0 on rows of 64 values. */
 const bounds = {
@@ -36,12 +35,8 @@ describe.each(goldenModels())('$name against f32', (golden) => {
 
   it.each(Object.keys(bounds) as (keyof typeof bounds)[])('%s', async (dtype) => {
     const loaded = await loadAll(fixture(golden.model), dtype, cache);
-    const { inputs, expected } = readCase(golden, golden_case);
-    const actual = await runCase(loaded, golden_case.method, inputs);
     const worst = new Map<string, Difference>();
-    for (const [name, wanted] of Object.entries(expected)) {
-      const mask = inputs.attention_mask as Tensor | undefined;
-      const found = difference(visible(name, actual[name] as Tensor, mask), visible(name, wanted, mask));
+    for (const { name, ...found } of await measureCase(loaded, golden, golden_case)) {
       const kind = name.replace(/\.\d+$/, '').replace(/^\w+_model_output\./, '');
       keepWorst(worst, kind, found);
       keepWorst(measured, `${dtype} ${kind}`, found);

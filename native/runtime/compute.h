@@ -39,7 +39,7 @@ public:
     /// thread; once true it stays true. Throws out_of_memory, aborted, unsupported, internal.
     virtual void run(const GraphBuilder & builder, const std::function<bool()> & aborted) = 0;
 
-    /// The values of an output; they can be read until the next call of this or run.
+    /// The values of an output, or of an f32 weight; they can be read until the next call of this or run.
     virtual const float * read(const ggml_tensor * tensor) = 0;
 
     /// Tokens of one graph that the memory has room for.

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "error.h"
+#include "runtime/device_failure.h"
 
 namespace altclip {
 
@@ -48,6 +49,7 @@ const char * device_kind_name(DeviceKind kind) {
 }
 
 std::vector<Device> list_devices() {
+    const ThrowingChecks throwing;  // CUDA fails where another process has all of a GPU's memory
     std::vector<Device> devices;
     std::map<std::string, int> n_of_backend;
     for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
@@ -64,7 +66,7 @@ std::vector<Device> list_devices() {
             device.memory_free = free;
             device.memory_total = total;
         } catch (const std::exception &) {
-            continue;  // what Vulkan's driver throws; its number stays taken
+            continue;  // its number stays taken
         }
         const bool integrated = ggml_backend_dev_type(handle) == GGML_BACKEND_DEVICE_TYPE_IGPU;
         device.kind = is_software(device.description) ? DeviceKind::software

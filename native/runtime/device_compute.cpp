@@ -77,6 +77,7 @@ void DeviceCompute::fail_device(const char * what, const std::string & reason, b
 
 DeviceCompute::DeviceCompute(const Device & device, int n_threads, bool in_f32)
     : device_(device),
+      in_f32_(in_f32),
       backend_(start_device(device, in_f32)),
       buffer_type_(ggml_backend_get_default_buffer_type(backend_.get())),
       allocator_(ggml_gallocr_new(buffer_type_)) {
@@ -221,6 +222,9 @@ void DeviceCompute::reserve(const GraphBuilder & builder) {
 void DeviceCompute::run(const GraphBuilder & builder, const std::function<bool()> & aborted) {
     if (aborted()) fail(ErrorCode::aborted, "the operation was aborted");
     guarded("failed", [&] {
+        // Mesa 22.3's lavapipe follows descriptors of freed buffers that earlier graphs left in ggml's sets, although no
+        // operator of this graph uses them (25.0's does not): let each graph have sets of its own
+        if (device_.kind == DeviceKind::software) backend_ = start_device(device_, in_f32_);
         Slot & slot = slots_.front();
         if (!slot.admitted) check(builder.graph());
         if (!ggml_gallocr_alloc_graph(allocator_.get(), builder.graph())) {

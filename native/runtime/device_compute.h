@@ -49,6 +49,7 @@ private:
     [[noreturn]] void fail_device(const char * what, const std::string & reason, bool memory);
 
     const Device device_;
+    const bool in_f32_;
     ggml_backend_ptr backend_;
     const ggml_backend_buffer_type_t buffer_type_;
     ggml_gallocr_ptr allocator_;

@@ -74,13 +74,6 @@ GraphShape shape_of(const ImagePatches & images, const Wanted & wanted) {
 }
 
 /// The position table of the model, in host memory.
-std::vector<float> position_table(const Model & model) {
-    const ggml_tensor * table = model.vision->position_embd;
-    std::vector<float> values(static_cast<size_t>(ggml_nelements(table)));
-    ggml_backend_tensor_get(table, values.data(), 0, ggml_nbytes(table));
-    return values;
-}
-
 void run_batch(const Model & model, Compute & compute, const std::vector<Image> & images, const ImagePatches & input,
                const Aborted & aborted) {
     const VisionHparams & p = *model.hparams.vision;
@@ -119,7 +112,7 @@ void run_image_jobs(const Model & model, Compute & compute, const std::vector<Jo
 
     std::vector<float> positions;
     if (height != p.n_grid() || width != p.n_grid())
-        positions = interpolate_positions(position_table(model).data(), p.n_grid(), p.n_embd, height, width);
+        positions = interpolate_positions(compute.read(model.vision->position_embd), p.n_grid(), p.n_embd, height, width);
     std::vector<Image> all;
     for (Job * job : jobs) {
         allocate_output(*job, model, n_tokens);

@@ -1,7 +1,9 @@
 import { readdirSync } from 'node:fs';
+import { expect } from 'vitest';
 import { type AltCLIPInputs, AltCLIPModel, AltCLIPTextModel, AltCLIPVisionModel, Tensor } from '../../lib';
 import type { DeviceName } from '../../lib/devices';
 import type { DType } from '../../lib/pretrained_options';
+import { type Difference, difference } from './compare';
 import { fixture, readJson } from './fixtures';
 import { readSafetensors } from './safetensors';
 
@@ -71,7 +73,7 @@ export function readCase(
 }
 
 /** Calls the case's method; its outputs flat under the goldens' dotted names. */
-export async function runCase(
+async function runCase(
   { model, text, vision }: Loaded,
   method: string,
   inputs: AltCLIPInputs,
@@ -117,4 +119,29 @@ export function visible(name: string, tensor: Tensor, mask: Tensor | undefined):
     }
   }
   return kept;
+}
+
+/** How far one output of a golden case is from transformers'. */
+export interface OutputDifference extends Difference {
+  /** Dotted, as in 'text_model_output.last_hidden_state'. */
+  name: string;
+  /** The largest absolute value that transformers has there. */
+  scale: number;
+}
+
+/** Runs a golden case, expects transformers' outputs and shapes, and measures what attention_mask does not hide. */
+export async function measureCase(
+  loaded: Loaded,
+  golden: GoldenModel,
+  golden_case: GoldenCase,
+): Promise<OutputDifference[]> {
+  const { inputs, expected } = readCase(golden, golden_case);
+  const actual = await runCase(loaded, golden_case.method, inputs);
+  expect(Object.keys(actual).sort()).toEqual(Object.keys(expected).sort());
+  const mask = inputs.attention_mask as Tensor | undefined;
+  return Object.entries(golden_case.outputs).map(([name, { max_abs }]) => {
+    const [got, wanted] = [actual[name] as Tensor, expected[name] as Tensor];
+    expect(got.dims, name).toEqual(wanted.dims);
+    return { name, scale: max_abs, ...difference(visible(name, got, mask), visible(name, wanted, mask)) };
+  });
 }

@@ -122,13 +122,21 @@ describe('the package', { timeout: 120_000 }, () => {
     expect(stdout).toMatch(/Löwe +█/);
   });
 
+  it.skipIf(process.platform === 'win32')('calls its command as its user must', async () => {
+    const bin = path.join(project, 'node_modules', '.bin');
+    mkdirSync(bin);
+    symlinkSync(path.join('..', 'altclip', manifest.bin.altclip), path.join(bin, 'altclip'));
+    const wrong = await run(process.execPath, [path.join(bin, 'altclip'), 'classify']).catch((error) => error);
+    expect(wrong.stderr).toContain('npx altclip classify --help');
+  });
+
   describe('without a package that npm may have left out', () => {
     const program = `const { pipeline } = require('altclip'); (async () => {${classify}})();`;
-    const without = async (name: string) => {
+    const without = async (name: string, code = program) => {
       const folder = path.join(project, 'node_modules', name);
       renameSync(folder, path.join(project, 'away'));
       try {
-        return await run(process.execPath, ['-e', program], { cwd: project }).catch((error) => error);
+        return await run(process.execPath, ['-e', code], { cwd: project }).catch((error) => error);
       } finally {
         renameSync(path.join(project, 'away'), folder);
       }
@@ -155,6 +163,20 @@ describe('the package', { timeout: 120_000 }, () => {
       const { stderr } = await without(`@altclip/${platform}`);
       rmSync(folder, { recursive: true });
       expect(stderr).toMatch(/- @altclip\/source: .*altclip\.node/);
+    });
+
+    it('embeds texts where sharp does not load, and says what mends it for pictures', async () => {
+      const words = `require('altclip').AltCLIPModel.from_pretrained('demo').then(async (model) => {
+        for await (const { data } of model.encode_texts(['key'])) console.log(data.length);
+        await model.dispose();
+      });`;
+      expect(await without('sharp', words)).toEqual({ stdout: '128\n', stderr: '' });
+      const { stderr } = await without('sharp');
+      expect(stderr).toContain(
+        "AltCLIPError: sharp, which reads and writes pictures, does not load: Cannot find module 'sharp'",
+      );
+      expect(stderr).toContain('npm install --include=optional sharp');
+      expect(stderr).toContain("code: 'ADDON'");
     });
 
     it('names the package of the demo model', async () => {

@@ -17,7 +17,7 @@ ${modelHelp}
       --json          prints [{"image", "labels": [{"label", "score"}]}]
 
 Example:
-  altclip classify models/demo/lion.png --labels "Löwe,pizza,虹"`;
+  altclip classify lion.png --labels "Löwe,pizza,虹"`;
 
 function print(image: string, scores: Classification[]): void {
   const width = Math.max(20, columns() - 40);

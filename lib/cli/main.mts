@@ -31,7 +31,9 @@ ${Object.entries(commands)
 /** How the user would call this program again. */
 function programName(): string {
   const script = process.argv[1] ?? 'altclip';
-  return path.basename(script) === 'main.mjs' ? `node ${path.relative(process.cwd(), script)}` : 'altclip';
+  if (path.basename(script) === 'main.mjs') return `node ${path.relative(process.cwd(), script)}`;
+  // a command of a project is not on the PATH
+  return path.basename(path.dirname(script)) === '.bin' ? 'npx altclip' : 'altclip';
 }
 
 async function run(signal: AbortSignal): Promise<void> {
@@ -54,7 +56,7 @@ async function run(signal: AbortSignal): Promise<void> {
   try {
     await command.run(args, { signal, program: programName() });
   } catch (error) {
-    if (error instanceof UsageError) error.message += ` (see: altclip ${name} --help)`;
+    if (error instanceof UsageError) error.message += ` (see: ${programName()} ${name} --help)`;
     throw error;
   }
 }

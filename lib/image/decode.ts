@@ -1,9 +1,10 @@
-import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp';
+import type { Metadata, Sharp, SharpOptions } from 'sharp';
 import { AltCLIPError } from '../errors';
 import { looksLike } from './format';
 import { paintAroundFrame } from './gif';
 import { type ImageSize, type ResizeSize, resizedSize } from './options';
 import { grayAlphaOf, type Pixels, rgbKeyedOnWhite, rgbOf, rgbOfCmyk, turned } from './pixels';
+import { loadSharp } from './sharp';
 import { type TransparentColour, transparentColour } from './transparency';
 
 /** sharp's own limit. */
@@ -57,6 +58,7 @@ async function decode(
   { shrinkFor, useIccProfile = false }: DecodeOptions,
   key?: TransparentColour,
 ): Promise<Decoded> {
+  const sharp = loadSharp();
   const options: SharpOptions = { ignoreIcc: !useIccProfile, failOn: 'error' };
   try {
     const info = await sharp(encoded, options).metadata();

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import { fromNative, invalid } from '../errors';
 import { replaceFile } from '../loading/saved_files';
 import { native } from '../native';
@@ -9,6 +9,7 @@ import { type ImageInput, openAsOpened, pixelsOfImageData, pixelsOfTensor } from
 import { type ResizeSize, resizeSize } from './options';
 import { checkPixels, checkSide, grayOf, type Pixels, rgbOf } from './pixels';
 import { type ResampleName, resampleNumber } from './resample';
+import { loadSharp } from './sharp';
 
 export type { ImageDataLike, ImageInput } from './open';
 
@@ -154,7 +155,7 @@ export class RawImage {
   /** A sharp instance of these pixels, for whatever else sharp does. */
   toSharp(): Sharp {
     const { width, height, channels } = this;
-    return sharp(this.data, { raw: { width, height, channels } });
+    return loadSharp()(this.data, { raw: { width, height, channels } });
   }
 
   /** As {@link RawImage.toSharp}. */

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cfloat>
+#include <cmath>
 #include <cstring>
 
 #include "kernels/avx512_i8.h"
@@ -14,25 +15,36 @@ namespace {
 
 constexpr int64_t n_vectors = i8_run / 16;
 
-/// The largest magnitude of a run; where one of them is no number, that.
-float largest_of(const __m512 (&x)[n_vectors]) {
-    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
-    __m512i most = _mm512_setzero_si512();  // as integers, magnitudes have the order of floats, and NaN lies above
-    for (const __m512 v : x) most = _mm512_max_epu32(most, _mm512_and_si512(_mm512_castps_si512(v), magnitude));
-    const auto bits = static_cast<uint32_t>(_mm512_reduce_max_epu32(most));
-    float largest;
-    std::memcpy(&largest, &bits, sizeof(largest));
-    return largest;
+/// What the bytes of a run stand for: centre + scale * byte.
+struct Bytes {
+    float centre;
+    float scale;
+};
+
+Bytes bytes_of(const __m512 (&x)[n_vectors]) {
+    constexpr int nan_or_infinite = 0x99;
+    __mmask16 strange = 0;
+    __m512 smallest = x[0], largest = x[0];
+    for (const __m512 v : x) {
+        strange |= _mm512_fpclass_ps_mask(v, nan_or_infinite);
+        smallest = _mm512_min_ps(smallest, v);
+        largest = _mm512_max_ps(largest, v);
+    }
+    if (strange) return {NAN, NAN};
+    const float low = _mm512_reduce_min_ps(smallest) / 2, high = _mm512_reduce_max_ps(largest) / 2;
+    return {high + low, (high - low) / 127};
 }
 
 /// One token's run; words lie token_tile apart.
 void pack_run(const __m512 (&x)[n_vectors], int32_t * out) {
-    const float largest = largest_of(x), scale = largest / 127;
-    const float inverse = scale < FLT_MIN ? 0.0f : 1 / scale;  // below, it has no inverse: then all are zero
+    const auto [centre, scale] = bytes_of(x);
+    const float inverse = scale < FLT_MIN ? 0.0f : 1 / scale;  // below, it has no inverse: then all are the centre
     std::memcpy(out + i8_token_scale * token_tile, &scale, sizeof(scale));
+    std::memcpy(out + i8_token_centre * token_tile, &centre, sizeof(centre));
     alignas(64) int8_t values[i8_run];
     for (int64_t i = 0; i < n_vectors; ++i) {
-        const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(x[i], _mm512_set1_ps(inverse)));
+        const __m512 from_centre = _mm512_sub_ps(x[i], _mm512_set1_ps(centre));
+        const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(from_centre, _mm512_set1_ps(inverse)));
         _mm_store_si128(reinterpret_cast<__m128i *>(values + i * 16), _mm512_cvtsepi32_epi8(rounded));
     }
     alignas(64) int32_t halves[i8_run / 4];  // four times each

@@ -63,10 +63,13 @@ void tile_i8(std::integer_sequence<int, I...> all, int64_t n_runs, const int32_t
             const __m512i m0 = load(i8_multipliers + p * 64, 0), m1 = load(i8_multipliers + p * 64, T - 1);
             ((sums[I] = _mm512_dpwssd_epi32(sums[I], second[I], I % T ? m1 : m0)), ...);
         }
-        const int32_t * scales = a + i8_token_scale * token_tile;
-        ((totals[I] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[I]),
-                                      _mm512_castsi512_ps(_mm512_set1_epi32(scales[I / T])), totals[I])),
-         ...);
+        const auto token = [a](int64_t row, int i) {
+            return _mm512_castsi512_ps(_mm512_set1_epi32(a[row * token_tile + i / T]));
+        };
+        ((totals[I] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[I]), token(i8_token_scale, I), totals[I])), ...);
+        const __m512 w0 = _mm512_castsi512_ps(load(i8_weight_sum, 0)),
+                     w1 = _mm512_castsi512_ps(load(i8_weight_sum, T - 1));
+        ((totals[I] = _mm512_fmadd_ps(I % T ? w1 : w0, token(i8_token_centre, I), totals[I])), ...);
     }
     const auto scale = [output_scales](int tile) {
         return output_scales ? _mm512_mul_ps(_mm512_loadu_ps(output_scales + tile * output_tile),

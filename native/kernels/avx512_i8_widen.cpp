@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t run_blocks = i8_run / 32;
 constexpr int64_t block_values = 32 * output_tile;
 
-/// Of a block, [output_tile] in the low halves of 32-bit words, modulo 2^16.
+/// Of a block, [output_tile] in the low halves of 32-bit words, modulo 2^16 (signed).
 struct Numbers {
     __m512i multipliers[2];  // the second of the second half, if halves have their own
     __m512i minimum;
@@ -35,6 +35,27 @@ __m512i pair(__m512i first, __m512i second) {
     return _mm512_mask_blend_epi16(0xaaaaaaaa, first, _mm512_slli_epi32(second, 16));
 }
 
+__m512 to_float(__m512i low_halves) {
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(low_halves, 16), 16));
+}
+
+/// The sum of a block's weights, in the unit of multiplier * S / 16.
+template <Parts parts>
+__m512 sum_of(const Numbers & numbers, const uint8_t * values) {
+    constexpr int n_parts = parts == Parts::halves ? 2 : 1, n_vectors = 8 / n_parts;
+    __m512 sum = _mm512_setzero_ps();
+    if constexpr (parts == Parts::blocks_with_minimum)
+        sum = _mm512_mul_ps(to_float(numbers.minimum), _mm512_set1_ps(32));
+    for (int part = 0; part < n_parts; ++part) {
+        __m512i u = _mm512_set1_epi32(-128 * 4 * n_vectors);
+        for (int i = 0; i < n_vectors; ++i, values += 64)
+            u = _mm512_dpbusd_epi32(u, _mm512_loadu_si512(values), _mm512_set1_epi8(1));
+        const __m512 sixteenth = _mm512_mul_ps(_mm512_cvtepi32_ps(u), _mm512_set1_ps(1.0f / 16));
+        sum = _mm512_fmadd_ps(to_float(numbers.multipliers[part]), sixteenth, sum);
+    }
+    return sum;
+}
+
 /// Runs of the blocks; widen_block(block, values [8][output_tile][4]) gives its numbers. What a last run lacks is zero.
 template <Parts parts, int64_t block_bytes, typename WidenBlock>
 void widen_runs(const uint8_t * blocks, int64_t n_blocks, int16_t * out, const WidenBlock & widen_block) {
@@ -42,8 +63,13 @@ void widen_runs(const uint8_t * blocks, int64_t n_blocks, int16_t * out, const W
     for (; n_blocks > 0; n_blocks -= run_blocks, run += i8_run_bytes) {
         const int64_t n = std::min(n_blocks, run_blocks);
         Numbers numbers[run_blocks] = {};
-        for (int64_t i = 0; i < n; ++i, blocks += block_bytes)
-            numbers[i] = widen_block(blocks, run + i8_weights + i * block_values);
+        __m512 sum = _mm512_setzero_ps();
+        for (int64_t i = 0; i < n; ++i, blocks += block_bytes) {
+            uint8_t * values = run + i8_weights + i * block_values;
+            numbers[i] = widen_block(blocks, values);
+            sum = _mm512_add_ps(sum, sum_of<parts>(numbers[i], values));
+        }
+        _mm512_storeu_ps(run + i8_weight_sum, sum);
         std::memset(run + i8_weights + n * block_values, 0, static_cast<size_t>((run_blocks - n) * block_values));
         for (int64_t i = 0; i < run_blocks; ++i) {
             const auto & [multipliers, minimum] = numbers[i];

@@ -45,10 +45,10 @@ constexpr int64_t low_bits_block_bytes(int64_t n_numbers, int64_t n_bits) {
 inline constexpr int64_t q4_0_block_bytes = low_bits_block_bytes(1, 4), q4_k_block_bytes = low_bits_block_bytes(2, 4),
                          q5_k_block_bytes = low_bits_block_bytes(2, 5), q6_k_block_bytes = low_bits_block_bytes(2, 6);
 
-/// Products of 8-bit activations take so many inputs with one scale a token; a token's row is packed in so many words
-/// for each of them.
+/// Products of 8-bit activations take so many inputs with one centre and one scale a token; a token's row is packed in
+/// so many words for each of them.
 inline constexpr int64_t i8_run = 128;
-inline constexpr int64_t i8_run_words = 47;
+inline constexpr int64_t i8_run_words = 48;
 
 /// What a product multiplies: activations are packed so, weights widened so.
 enum class Operand { f32, i16, bytes, i8, bf16 };

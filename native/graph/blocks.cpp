@@ -31,7 +31,7 @@ ggml_tensor * Blocks::pre_norm_block(ggml_tensor * x, const BlockWeights & w, co
     if (pooled_only) x = pooled(x);
     x = operators_->linear(attention(qkv, p.n_head, pooled_only), w.out, {}, x);
     h = norm(x, w.ln2, p.eps);
-    return operators_->linear(operators_->linear(h, w.up, p.activation), w.down, {}, x);
+    return operators_->mlp(h, w, p.activation, x);
 }
 
 ggml_tensor * Blocks::post_norm_block(ggml_tensor * x, const BlockWeights & w, const EncoderHparams & p,
@@ -39,7 +39,7 @@ ggml_tensor * Blocks::post_norm_block(ggml_tensor * x, const BlockWeights & w, c
     ggml_tensor * x_query = pooled_only ? pooled(x) : x;
     const Qkv qkv = operators_->project(x_query, x, w);
     x = norm(operators_->linear(attention(qkv, p.n_head, pooled_only), w.out, {}, x_query), w.ln1, p.eps);
-    return norm(operators_->linear(operators_->linear(x, w.up, p.activation), w.down, {}, x), w.ln2, p.eps);
+    return norm(operators_->mlp(x, w, p.activation, x), w.ln2, p.eps);
 }
 
 }  // namespace altclip

@@ -85,7 +85,7 @@ ggml_tensor * KernelOperators::packed(ggml_tensor * x, Operand operand) {
     return made;
 }
 
-ggml_tensor * KernelOperators::product(ggml_tensor * x, std::initializer_list<const Linear *> parts,
+ggml_tensor * KernelOperators::product(ggml_tensor * x, std::initializer_list<Part> parts,
                                        std::optional<Activation> activation, ggml_tensor * residual) {
     auto * task = builder_.keep<LinearTask>();
     task->kernels = execution_.kernels;
@@ -94,22 +94,33 @@ ggml_tensor * KernelOperators::product(ggml_tensor * x, std::initializer_list<co
     task->aborted = execution_.aborted;
     int64_t n_out = 0;
     size_t n_parts = 0;
-    for (const Linear * part : parts) {
-        const PackedWeight * weight = execution_.packed->find(part->weight);
+    for (const auto & [layer, precision] : parts) {
+        const PackedWeight * weight = execution_.packed->find(layer.weight);
         if (!weight) return nullptr;
-        const Operand operand = operand_of(*execution_.kernels, weight->type(), execution_.precision);
+        const Operand operand = operand_of(*execution_.kernels, weight->type(), precision);
         if (n_parts > 0 && operand != task->operand) return nullptr;
         task->operand = operand;
-        task->parts[n_parts++] = {weight, values(part->bias), n_out};
+        task->parts[n_parts++] = {weight, values(layer.bias), n_out};
         n_out += weight->n_out();
     }
     return custom(ctx_, n_out, x->ne[1], {packed(x, task->operand), residual}, compute_linear, task);
 }
 
+ggml_tensor * KernelOperators::linear(ggml_tensor * x, const Part & part, std::optional<Activation> activation,
+                                      ggml_tensor * residual) {
+    ggml_tensor * y = product(x, {part}, activation, residual);
+    return y ? y : Operators::linear(x, part.layer, activation, residual);
+}
+
 ggml_tensor * KernelOperators::linear(ggml_tensor * x, const Linear & w, std::optional<Activation> activation,
                                       ggml_tensor * residual) {
-    ggml_tensor * y = product(x, {&w}, activation, residual);
-    return y ? y : Operators::linear(x, w, activation, residual);
+    return linear(x, {w, execution_.precision}, activation, residual);
+}
+
+ggml_tensor * KernelOperators::mlp(ggml_tensor * x, const BlockWeights & w, Activation activation,
+                                   ggml_tensor * residual) {
+    const Precision precision = execution_.inner_precision;
+    return linear(linear(x, {w.up, precision}, activation), {w.down, precision}, {}, residual);
 }
 
 ggml_tensor * KernelOperators::norm(ggml_tensor * x, const Norm & w, float eps) {
@@ -119,16 +130,17 @@ ggml_tensor * KernelOperators::norm(ggml_tensor * x, const Norm & w, float eps) 
 }
 
 Qkv KernelOperators::project(ggml_tensor * x_query, ggml_tensor * x, const BlockWeights & w) {
-    const bool fused = x_query == x;
-    ggml_tensor * all = fused ? product(x, {&w.q, &w.k, &w.v}, {}, nullptr) : product(x, {&w.k, &w.v}, {}, nullptr);
-    if (!all) return Operators::project(x_query, x, w);
-    const int64_t n_embd = x->ne[0];
-    const auto columns = [&](int64_t index) {
+    const Part q{w.q, execution_.inner_precision}, k{w.k, execution_.inner_precision}, v{w.v, execution_.precision};
+    const auto columns = [&](ggml_tensor * all, int64_t index) {
+        const int64_t n_embd = x->ne[0];
         return ggml_view_2d(ctx_, all, n_embd, all->ne[1], all->nb[1],
                             static_cast<size_t>(index * n_embd) * sizeof(float));
     };
-    if (fused) return {columns(0), columns(1), columns(2)};
-    return {linear(x_query, w.q, {}, nullptr), columns(0), columns(1)};
+    if (x_query == x) {
+        if (ggml_tensor * all = product(x, {q, k, v})) return {columns(all, 0), columns(all, 1), columns(all, 2)};
+        if (ggml_tensor * two = product(x, {q, k})) return {columns(two, 0), columns(two, 1), linear(x, v)};
+    }
+    return {linear(x_query, q), linear(x, k), linear(x, v)};
 }
 
 ggml_tensor * KernelOperators::attention(const Qkv & qkv, int n_head, bool pooled_only,

@@ -19,6 +19,7 @@ public:
     ggml_tensor * linear(ggml_tensor * x, const Linear & w, std::optional<Activation> activation,
                          ggml_tensor * residual) override;
     ggml_tensor * norm(ggml_tensor * x, const Norm & w, float eps) override;
+    ggml_tensor * mlp(ggml_tensor * x, const BlockWeights & w, Activation activation, ggml_tensor * residual) override;
     Qkv project(ggml_tensor * x_query, ggml_tensor * x, const BlockWeights & w) override;
     ggml_tensor * attention(const Qkv & qkv, int n_head, bool pooled_only,
                             std::vector<ggml_tensor *> * probabilities) override;
@@ -26,9 +27,16 @@ public:
 private:
     /// x as the products take it, made once.
     ggml_tensor * packed(ggml_tensor * x, Operand operand);
-    /// Side by side, [sum of n_out, rows of x]; null where a weight has no kernels or they are of different kinds.
-    ggml_tensor * product(ggml_tensor * x, std::initializer_list<const Linear *> parts,
-                          std::optional<Activation> activation, ggml_tensor * residual);
+    struct Part {
+        const Linear & layer;
+        Precision precision;
+    };
+
+    ggml_tensor * linear(ggml_tensor * x, const Part & part, std::optional<Activation> activation = {},
+                         ggml_tensor * residual = nullptr);
+    /// Side by side, [sum of n_out, rows of x]; null where a weight has no kernels or they take x in different forms.
+    ggml_tensor * product(ggml_tensor * x, std::initializer_list<Part> parts, std::optional<Activation> activation = {},
+                          ggml_tensor * residual = nullptr);
 
     std::map<std::pair<ggml_tensor *, Operand>, ggml_tensor *> packed_;
 };

@@ -53,6 +53,10 @@ ggml_tensor * Operators::norm(ggml_tensor * x, const Norm & w, float eps) {
     return ggml_add(ctx_, ggml_mul(ctx_, ggml_norm(ctx_, x, eps), w.weight), w.bias);
 }
 
+ggml_tensor * Operators::mlp(ggml_tensor * x, const BlockWeights & w, Activation activation, ggml_tensor * residual) {
+    return linear(linear(x, w.up, activation), w.down, {}, residual);
+}
+
 Qkv Operators::project(ggml_tensor * x_query, ggml_tensor * x, const BlockWeights & w) {
     return {linear(x_query, w.q), linear(x, w.k), linear(x, w.v)};
 }

@@ -23,6 +23,7 @@ struct Execution {
     const PackedWeights * packed = nullptr;  // null: ggml's own operators alone
     const KernelTable * kernels = nullptr;
     Precision precision = Precision::fine;            // of activations that meet quantised weights
+    Precision inner_precision = Precision::fine;      // the same for queries, keys and the MLP
     const std::function<bool()> * aborted = nullptr;  // asked within long operators, from any thread
     bool on_device = false;        // a GPU computes: sums are asked to be in f32, whatever the weights' type
     bool flash_attention = false;  // the GPU has it for these heads
@@ -47,6 +48,8 @@ public:
     virtual ggml_tensor * linear(ggml_tensor * x, const Linear & w, std::optional<Activation> activation = {},
                                  ggml_tensor * residual = nullptr);
     virtual ggml_tensor * norm(ggml_tensor * x, const Norm & w, float eps);
+    /// Both linear layers of a block, with its activation between them, plus `residual`.
+    virtual ggml_tensor * mlp(ggml_tensor * x, const BlockWeights & w, Activation activation, ggml_tensor * residual);
     /// Queries of `x_query`, keys and values of `x`.
     virtual Qkv project(ggml_tensor * x_query, ggml_tensor * x, const BlockWeights & w);
     /// In the rows of q: all, or those of token 0 alone. `probabilities`, where given, takes one output of the graph a

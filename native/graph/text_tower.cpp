@@ -5,7 +5,9 @@ namespace altclip {
 TowerGraph build_text_tower(GraphBuilder & builder, const TextWeights & w, const TextHparams & p, const Layout & layout,
                             const TextRows & rows, const Wanted & wanted, const Execution & execution) {
     ggml_context * ctx = builder.context();
-    Blocks blocks(builder, layout, execution, wanted.attentions);
+    Execution coarse = execution;
+    coarse.inner_precision = Precision::coarse;  // values and what attention makes of them bear less: CONTRIBUTING.md
+    Blocks blocks(builder, layout, coarse, wanted.attentions);
     TowerGraph out;
     const auto keep_hidden_state = [&](ggml_tensor * x) {
         if (wanted.hidden_states) out.hidden_states.push_back(builder.output(x));

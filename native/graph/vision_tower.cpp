@@ -25,7 +25,7 @@ TowerGraph build_vision_tower(GraphBuilder & builder, const VisionWeights & w, c
                               const Layout & layout, const ImagePatches & images, const Wanted & wanted,
                               const Execution & execution) {
     Execution coarse = execution;
-    coarse.precision = Precision::coarse;  // adds 2e-5 to 1 - cosine: see CONTRIBUTING.md
+    coarse.precision = coarse.inner_precision = Precision::coarse;  // what that costs: CONTRIBUTING.md
     Blocks blocks(builder, layout, coarse, wanted.attentions);
     TowerGraph out;
     const auto keep_hidden_state = [&](ggml_tensor * x) {

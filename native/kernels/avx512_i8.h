@@ -11,9 +11,9 @@
 // rounded to nearest, takes 16, so that two parts meet their multipliers in one vpdpwssd. Sums leave the integers once
 // in a run of 128 inputs: beside 32 vpdpbusd there are two vpdpwssd and two multiply-adds.
 //
-// A run's activations are token_centre + token_scale * x, with the centre in the middle of the smallest and the largest,
-// so that numbers of one sign (what GELU leaves) or a single outlier have the eighth bit too; the centre meets W, the
-// sum of the run's weights, in the same unit.
+// A run's activations are token_centre + token_scale * x, with the centre in the middle of the smallest and the
+// largest, so that numbers of one sign (what GELU leaves) or a single outlier have the eighth bit too; the centre meets
+// W, the sum of the run's weights, in the same unit.
 #pragma once
 
 #include <cstdint>

@@ -372,6 +372,21 @@ TEST("outliers cost their own token alone, numbers that are none stay there") {
     }
 }
 
+TEST("8-bit activations of one sign, and beside one outlier, have all eight bits") {
+    const Matrix m = make_matrix(GGML_TYPE_Q8_0, 1024, 40);
+    constexpr int64_t n_rows = 9;
+    const std::vector<float> none(40 * n_rows);
+    std::vector<float> positive = noise(1024 * n_rows), outliers = positive;
+    for (float & value : positive) value = std::fabs(value);
+    for (size_t run = 0; run < outliers.size(); run += i8_run) outliers[run] = 30.0f;
+    for (const Isa isa : supported_isas()) {
+        for (const auto & [x, bound] : {std::pair(positive, 3e-3), std::pair(outliers, 1.5e-2)}) {
+            const std::vector<float> got = run_product(isa, m, x, n_rows, {}, none, none, Precision::coarse);
+            at_most(relative_error(got, exact_product(m, x, n_rows, none, none)), bound, isa, "centred activations");
+        }
+    }
+}
+
 TEST("the largest integers do not overflow") {
     struct Block {
         ggml_fp16_t scale;

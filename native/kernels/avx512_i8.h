@@ -4,16 +4,15 @@
 // one token. Every quantised type becomes unsigned bytes u that stand for u - 128; a sum begins with what takes the 128
 // off again. A part of the inputs is what has one multiplier, a block of 32 inputs or half of one (q6_K):
 //
-//   w x = output_scale / 4 * (token_scale * (sum of the parts' multiplier * S / 16 + sum of the blocks' minimum * X)
-//                             + token_centre * W)
+//   w x = token_scale * output_scale / 4 * (sum of the parts' multiplier * S + sum of the blocks' minimum * X
+//                                           + token_centre * W)
 //
-// with S the sum of (u - 128) x over a part and X that of x over a block, all in integers. S takes 20 bits; S / 16,
-// rounded to nearest, takes 16, so that two parts meet their multipliers in one vpdpwssd. Sums leave the integers once
-// in a run of 128 inputs: beside 32 vpdpbusd there are two vpdpwssd and two multiply-adds.
+// with S the sum of (u - 128) x over a part and X that of x over a block, in integers. Of a run of 128 inputs, beside
+// 32 vpdpbusd there are four multiply-adds (q6_K: eight) of parts, one of the token's scale and one of its centre.
 //
-// A run's activations are token_centre + token_scale * x, with the centre in the middle of the smallest and the
+// A run's activations are token_scale * (token_centre + x), with the centre in the middle of the smallest and the
 // largest, so that numbers of one sign (what GELU leaves) or a single outlier have the eighth bit too; the centre meets
-// W, the sum of the run's weights, in the same unit.
+// W, the sum of the run's weights.
 #pragma once
 
 #include <cstdint>
@@ -25,19 +24,19 @@ namespace altclip::avx512 {
 /// Rows of [token_tile] words of a run of activations.
 enum I8Row : int64_t {
     i8_values = 0,         // 32: x of four inputs (int8)
-    i8_block_starts = 32,  // 4: 8 - 128 X or 7 - 128 X, in turns, for S / 16 to be rounded up or down at a half
+    i8_block_starts = 32,  // 4: -128 X
     i8_half_starts = 36,   // 8: the same of half blocks
     i8_input_sums = 44,    // 2: X of two blocks (int16)
     i8_token_scale = 46,   // 1: f32
-    i8_token_centre = 47   // 1: f32
+    i8_token_centre = 47   // 1: f32, in units of the scale
 };
 static_assert(i8_token_centre + 1 == i8_run_words, "whole runs");
 
 /// A run of an output tile's weights: where each begins, in bytes.
-inline constexpr int64_t i8_multipliers = 0;   // 2, or 4 for halves: of two parts [output_tile][2] (int16)
+inline constexpr int64_t i8_multipliers = 0;   // 4, or 8 for halves: of a part [output_tile] (f32)
 inline constexpr int64_t i8_minimums = 256;    // 2: of two blocks [output_tile][2] (int16), where the type has them
-inline constexpr int64_t i8_weight_sum = 384;  // 1: W [output_tile] (f32)
-inline constexpr int64_t i8_weights = 448;     // 32: u of four inputs [output_tile][4]
+inline constexpr int64_t i8_weight_sum = 512;  // 1: W [output_tile] (f32)
+inline constexpr int64_t i8_weights = 576;     // 32: u of four inputs [output_tile][4]
 inline constexpr int64_t i8_run_bytes = i8_weights + i8_run * output_tile;
 
 void pack_i8(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out);

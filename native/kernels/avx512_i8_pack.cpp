@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t n_vectors = i8_run / 16;
 
-/// What the bytes of a run stand for: centre + scale * byte.
+/// What the bytes of a run stand for: scale * (centre + byte).
 struct Bytes {
     float centre;
     float scale;
@@ -32,19 +32,20 @@ Bytes bytes_of(const __m512 (&x)[n_vectors]) {
     }
     if (strange) return {NAN, NAN};
     const float low = _mm512_reduce_min_ps(smallest) / 2, high = _mm512_reduce_max_ps(largest) / 2;
-    return {high + low, (high - low) / 127};
+    const float middle = high + low, scale = (high - low) / 127;
+    if (scale < FLT_MIN) return {middle, 1};  // it has no inverse: all bytes are zero
+    return {middle / scale, scale};
 }
 
 /// One token's run; words lie token_tile apart.
 void pack_run(const __m512 (&x)[n_vectors], int32_t * out) {
     const auto [centre, scale] = bytes_of(x);
-    const float inverse = scale < FLT_MIN ? 0.0f : 1 / scale;  // below, it has no inverse: then all are the centre
     std::memcpy(out + i8_token_scale * token_tile, &scale, sizeof(scale));
     std::memcpy(out + i8_token_centre * token_tile, &centre, sizeof(centre));
     alignas(64) int8_t values[i8_run];
     for (int64_t i = 0; i < n_vectors; ++i) {
-        const __m512 from_centre = _mm512_sub_ps(x[i], _mm512_set1_ps(centre));
-        const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(from_centre, _mm512_set1_ps(inverse)));
+        const __m512 from_centre = _mm512_fmsub_ps(x[i], _mm512_set1_ps(1 / scale), _mm512_set1_ps(centre));
+        const __m512i rounded = _mm512_cvtps_epi32(from_centre);
         _mm_store_si128(reinterpret_cast<__m128i *>(values + i * 16), _mm512_cvtsepi32_epi8(rounded));
     }
     alignas(64) int32_t halves[i8_run / 4];  // four times each
@@ -57,14 +58,13 @@ void pack_run(const __m512 (&x)[n_vectors], int32_t * out) {
     for (int64_t i = 0; i < i8_run / 4; ++i) {
         std::memcpy(out + (i8_values + i) * token_tile, values + 4 * i, sizeof(int32_t));
     }
-    const auto start = [](int64_t part, int32_t sum) { return 8 - static_cast<int32_t>(part % 2) - 128 * sum; };
     int32_t sums[i8_run / 32];
     for (int64_t block = 0; block < i8_run / 32; ++block) {
         const int32_t low = halves[block * 8], high = halves[block * 8 + 4];
         sums[block] = low + high;
-        out[(i8_block_starts + block) * token_tile] = start(block, sums[block]);
-        out[(i8_half_starts + 2 * block) * token_tile] = start(0, low);
-        out[(i8_half_starts + 2 * block + 1) * token_tile] = start(1, high);
+        out[(i8_block_starts + block) * token_tile] = -128 * sums[block];
+        out[(i8_half_starts + 2 * block) * token_tile] = -128 * low;
+        out[(i8_half_starts + 2 * block + 1) * token_tile] = -128 * high;
     }
     for (int64_t pair = 0; pair < 2; ++pair) {
         const int16_t both[2] = {static_cast<int16_t>(sums[2 * pair]), static_cast<int16_t>(sums[2 * pair + 1])};

@@ -1,7 +1,7 @@
 // Products with 8-bit activations for the AVX-512 VNNI tables: see avx512_i8.h.
 //
-// Tiles of 4 tokens by 32 outputs: eight sums of a part and eight of the part before, eight of the run, eight floats.
-// vpdpbusd takes four cycles and one may begin in each, so that eight sums are enough.
+// Tiles of 6 tokens by 32 outputs: twelve sums of a part in integers, twelve of the run in floats; sums of all inputs
+// stay in memory. Converting to floats takes no multiplier's port, as shifting integers would.
 #if (defined(__x86_64__) || defined(_M_X64)) && !defined(ALTCLIP_SIMDE)
 
 #include <utility>
@@ -13,9 +13,9 @@ namespace altclip::avx512 {
 
 namespace {
 
-constexpr int max_rows = 4;
+constexpr int max_rows = 6;
 
-/// S of one part for R tokens by T tiles, and 8.
+/// S of one part for R tokens by T tiles.
 template <int R, int T, int n_quads, int... I>
 inline void sum_part(std::integer_sequence<int, I...>, const int32_t * starts, const int32_t * values,
                      const uint8_t * w0, const uint8_t * w1, __m512i (&sums)[R * T]) {
@@ -30,54 +30,53 @@ inline void sum_part(std::integer_sequence<int, I...>, const int32_t * starts, c
 template <Parts parts, int R, int T, int... I>
 void tile_i8(std::integer_sequence<int, I...> all, int64_t n_runs, const int32_t * a, const uint8_t * b, int64_t next,
              const float * output_scales, float * c, int64_t ldc, bool accumulate, Ahead ahead) {
-    constexpr int n_quads = parts == Parts::halves ? 4 : 8;
+    constexpr int n_quads = parts == Parts::halves ? 4 : 8, n_parts = 32 / n_quads;
     constexpr int64_t starts_row = parts == Parts::halves ? i8_half_starts : i8_block_starts;
-    const auto at = [c, ldc](int i) { return c + i / T * ldc + i % T * output_tile; };
-    __m512 totals[R * T] = {(accumulate ? _mm512_loadu_ps(at(I)) : _mm512_setzero_ps())...};
-    for (; n_runs > 0; --n_runs, a += i8_run_words * token_tile, b += i8_run_bytes) {
+    for (; n_runs > 0; --n_runs, a += i8_run_words * token_tile, b += i8_run_bytes, accumulate = true) {
         const auto load = [b, next](int64_t offset, int tile) { return _mm512_loadu_si512(b + tile * next + offset); };
-        __m512i sums[R * T] = {((void)I, _mm512_setzero_si512())...};
+        const auto floats = [&load](int64_t offset, int tile) { return _mm512_castsi512_ps(load(offset, tile)); };
+        const auto token = [a](int64_t row, int i) {
+            return _mm512_castsi512_ps(_mm512_set1_epi32(a[row * token_tile + i / T]));
+        };
+        const __m512 w0 = floats(i8_weight_sum, 0), w1 = floats(i8_weight_sum, T - 1);
+        __m512 totals[R * T] = {_mm512_mul_ps(I % T ? w1 : w0, token(i8_token_centre, I))...};
+        __m512i sums[R * T];
         if constexpr (parts == Parts::blocks_with_minimum) {
+            ((sums[I] = _mm512_setzero_si512()), ...);
             for (int64_t p = 0; p < 2; ++p) {
                 const __m512i m0 = load(i8_minimums + p * 64, 0), m1 = load(i8_minimums + p * 64, T - 1);
                 const int32_t * x = a + (i8_input_sums + p) * token_tile;
                 ((sums[I] = _mm512_dpwssd_epi32(sums[I], I % T ? m1 : m0, _mm512_set1_epi32(x[I / T]))), ...);
             }
+            ((totals[I] = _mm512_add_ps(totals[I], _mm512_cvtepi32_ps(sums[I]))), ...);
         }
 #pragma GCC unroll 1  // unrolled, it is no faster
-        for (int64_t p = 0; p < 16 / n_quads; ++p) {
-            const int32_t * starts = a + (starts_row + 2 * p) * token_tile;
-            const int32_t * values = a + (i8_values + 2 * p * n_quads) * token_tile;
-            const uint8_t * weights = b + i8_weights + 2 * p * n_quads * 64;
+        for (int64_t p = 0; p < n_parts; ++p) {
             for (int64_t i = 0; i < ahead.step; i += 64) {
                 fetch(ahead.memory + i);
                 if (T > 1) fetch(ahead.memory + ahead.next + i);
             }
             ahead.memory += ahead.step;
-            __m512i first[R * T], second[R * T];
-            sum_part<R, T, n_quads>(all, starts, values, weights, weights + (T - 1) * next, first);
-            ((first[I] = _mm512_srli_epi32(first[I], 4)), ...);
-            starts += token_tile, values += n_quads * token_tile, weights += n_quads * 64;
-            sum_part<R, T, n_quads>(all, starts, values, weights, weights + (T - 1) * next, second);
-            ((second[I] = _mm512_mask_blend_epi16(0xaaaaaaaa, first[I], _mm512_slli_epi32(second[I], 12))), ...);
-            const __m512i m0 = load(i8_multipliers + p * 64, 0), m1 = load(i8_multipliers + p * 64, T - 1);
-            ((sums[I] = _mm512_dpwssd_epi32(sums[I], second[I], I % T ? m1 : m0)), ...);
+            const uint8_t * weights = b + i8_weights + p * n_quads * 64;
+            sum_part<R, T, n_quads>(all, a + (starts_row + p) * token_tile, a + (i8_values + p * n_quads) * token_tile,
+                                    weights, weights + (T - 1) * next, sums);
+            const __m512 m0 = floats(i8_multipliers + p * 64, 0), m1 = floats(i8_multipliers + p * 64, T - 1);
+            ((totals[I] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[I]), I % T ? m1 : m0, totals[I])), ...);
         }
-        const auto token = [a](int64_t row, int i) {
-            return _mm512_castsi512_ps(_mm512_set1_epi32(a[row * token_tile + i / T]));
-        };
-        ((totals[I] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[I]), token(i8_token_scale, I), totals[I])), ...);
-        const __m512 w0 = _mm512_castsi512_ps(load(i8_weight_sum, 0)),
-                     w1 = _mm512_castsi512_ps(load(i8_weight_sum, T - 1));
-        ((totals[I] = _mm512_fmadd_ps(I % T ? w1 : w0, token(i8_token_centre, I), totals[I])), ...);
+        const auto at = [c, ldc](int i) { return c + i / T * ldc + i % T * output_tile; };
+        ((totals[I] = _mm512_fmadd_ps(totals[I], token(i8_token_scale, I),
+                                      accumulate ? _mm512_loadu_ps(at(I)) : _mm512_setzero_ps())),
+         ...);
+        if (output_scales && n_runs == 1) {
+            const auto scale = [output_scales](int tile) {
+                return _mm512_mul_ps(_mm512_loadu_ps(output_scales + tile * output_tile),
+                                     _mm512_set1_ps(1.0f / low_bits_unit));
+            };
+            const __m512 scale0 = scale(0), scale1 = scale(T - 1);
+            ((totals[I] = _mm512_mul_ps(totals[I], I % T ? scale1 : scale0)), ...);
+        }
+        (_mm512_storeu_ps(at(I), totals[I]), ...);
     }
-    const auto scale = [output_scales](int tile) {
-        return output_scales ? _mm512_mul_ps(_mm512_loadu_ps(output_scales + tile * output_tile),
-                                             _mm512_set1_ps(1.0f / low_bits_unit))
-                             : _mm512_set1_ps(1.0f);
-    };
-    const __m512 scale0 = scale(0), scale1 = scale(T - 1);
-    (_mm512_storeu_ps(at(I), _mm512_mul_ps(totals[I], I % T ? scale1 : scale0)), ...);
 }
 
 }  // namespace
@@ -85,14 +84,14 @@ void tile_i8(std::integer_sequence<int, I...> all, int64_t n_runs, const int32_t
 template <Parts parts>
 void product_i8(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t * a, const int16_t * b, int64_t next,
                 const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
-    // equal shares of the rows, and to each pair of parts of the memory asked for
+    // equal shares of the rows, and to each part of the memory asked for
     const int64_t n_passes = (n_rows + max_rows - 1) / max_rows;
-    const int64_t n_pairs = n_passes * n_runs * (parts == Parts::halves ? 4 : 2);
-    const int64_t ahead_step = (ahead.step * n_runs * i8_run_words + n_pairs - 1) / n_pairs;
+    const int64_t n_parts = n_passes * n_runs * (parts == Parts::halves ? 8 : 4);
+    const int64_t ahead_step = (ahead.step * n_runs * i8_run_words + n_parts - 1) / n_parts;
     const auto * weights = reinterpret_cast<const uint8_t *>(b);
     for (int64_t pass = 0; pass < n_passes; ++pass) {
         const int64_t row = n_rows * pass / n_passes, n = n_rows * (pass + 1) / n_passes - row;
-        const Ahead here{ahead.memory + pass * (n_pairs / n_passes) * ahead_step, ahead_step, ahead.next};
+        const Ahead here{ahead.memory + pass * (n_parts / n_passes) * ahead_step, ahead_step, ahead.next};
         const auto run = [&](auto r, auto t) {
             constexpr int R = decltype(r)::value, T = decltype(t)::value;
             tile_i8<parts, R, T>(std::make_integer_sequence<int, R * T>(), n_runs, a + row, weights, 2 * next,
@@ -100,6 +99,8 @@ void product_i8(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t *
         };
         const auto rows = [&](auto t) {
             switch (n) {
+                case 6: return run(std::integral_constant<int, 6>(), t);
+                case 5: return run(std::integral_constant<int, 5>(), t);
                 case 4: return run(std::integral_constant<int, 4>(), t);
                 case 3: return run(std::integral_constant<int, 3>(), t);
                 case 2: return run(std::integral_constant<int, 2>(), t);

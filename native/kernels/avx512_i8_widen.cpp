@@ -15,43 +15,42 @@ namespace {
 constexpr int64_t run_blocks = i8_run / 32;
 constexpr int64_t block_values = 32 * output_tile;
 
-/// Of a block, [output_tile] in the low halves of 32-bit words, modulo 2^16 (signed).
+/// Of a block, for each output.
 struct Numbers {
-    __m512i multipliers[2];  // the second of the second half, if halves have their own
-    __m512i minimum;
+    __m512 multipliers[2];  // in quarters of an integer; the second of the second half, if halves have their own
+    __m512i minimum;        // in the low halves of 32-bit words, modulo 2^16
 };
 
-__m512i load_numbers(const uint8_t * p) {
-    return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
+/// Signed, from the low halves of 32-bit words.
+__m512i from_low_halves(__m512i words) {
+    return _mm512_srai_epi32(_mm512_slli_epi32(words, 16), 16);
 }
 
-/// Of v multiplier / 128 with v = u - 128, in quarters of an integer: half of it, rounded, for S / 16.
-__m512i load_multipliers(const uint8_t * p) {
-    const __m512i m = _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
-    return _mm512_srai_epi32(_mm512_add_epi32(m, _mm512_set1_epi32(1)), 1);
+__m512i load_numbers(const uint8_t * p) {
+    return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
+}
+
+/// Of v multiplier / 128 with v = u - 128.
+__m512 load_multipliers(const uint8_t * p) {
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(load_numbers(p)), _mm512_set1_ps(low_bits_unit / 128.0f));
 }
 
 __m512i pair(__m512i first, __m512i second) {
     return _mm512_mask_blend_epi16(0xaaaaaaaa, first, _mm512_slli_epi32(second, 16));
 }
 
-__m512 to_float(__m512i low_halves) {
-    return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(low_halves, 16), 16));
-}
-
-/// The sum of a block's weights, in the unit of multiplier * S / 16.
+/// The sum of a block's weights, in quarters of an integer.
 template <Parts parts>
 __m512 sum_of(const Numbers & numbers, const uint8_t * values) {
     constexpr int n_parts = parts == Parts::halves ? 2 : 1, n_vectors = 8 / n_parts;
     __m512 sum = _mm512_setzero_ps();
     if constexpr (parts == Parts::blocks_with_minimum)
-        sum = _mm512_mul_ps(to_float(numbers.minimum), _mm512_set1_ps(32));
+        sum = _mm512_mul_ps(_mm512_cvtepi32_ps(from_low_halves(numbers.minimum)), _mm512_set1_ps(32));
     for (int part = 0; part < n_parts; ++part) {
         __m512i u = _mm512_set1_epi32(-128 * 4 * n_vectors);
         for (int i = 0; i < n_vectors; ++i, values += 64)
             u = _mm512_dpbusd_epi32(u, _mm512_loadu_si512(values), _mm512_set1_epi8(1));
-        const __m512 sixteenth = _mm512_mul_ps(_mm512_cvtepi32_ps(u), _mm512_set1_ps(1.0f / 16));
-        sum = _mm512_fmadd_ps(to_float(numbers.multipliers[part]), sixteenth, sum);
+        sum = _mm512_fmadd_ps(numbers.multipliers[part], _mm512_cvtepi32_ps(u), sum);
     }
     return sum;
 }
@@ -69,18 +68,14 @@ void widen_runs(const uint8_t * blocks, int64_t n_blocks, int16_t * out, const W
             numbers[i] = widen_block(blocks, values);
             sum = _mm512_add_ps(sum, sum_of<parts>(numbers[i], values));
         }
-        _mm512_storeu_ps(run + i8_weight_sum, sum);
         std::memset(run + i8_weights + n * block_values, 0, static_cast<size_t>((run_blocks - n) * block_values));
+        _mm512_storeu_ps(run + i8_weight_sum, sum);
+        constexpr int n_parts = parts == Parts::halves ? 2 : 1;
         for (int64_t i = 0; i < run_blocks; ++i) {
-            const auto & [multipliers, minimum] = numbers[i];
-            if constexpr (parts == Parts::halves) {
-                _mm512_storeu_si512(run + i8_multipliers + i * 64, pair(multipliers[0], multipliers[1]));
-            } else if (i % 2 == 1) {
-                _mm512_storeu_si512(run + i8_multipliers + i / 2 * 64,
-                                    pair(numbers[i - 1].multipliers[0], multipliers[0]));
-                if constexpr (parts == Parts::blocks_with_minimum)
-                    _mm512_storeu_si512(run + i8_minimums + i / 2 * 64, pair(numbers[i - 1].minimum, minimum));
-            }
+            for (int part = 0; part < n_parts; ++part)
+                _mm512_storeu_ps(run + i8_multipliers + (i * n_parts + part) * 64, numbers[i].multipliers[part]);
+            if (parts == Parts::blocks_with_minimum && i % 2 == 1)
+                _mm512_storeu_si512(run + i8_minimums + i / 2 * 64, pair(numbers[i - 1].minimum, numbers[i].minimum));
         }
     }
 }
@@ -130,7 +125,7 @@ void widen_low_bits(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
             // with q = u / 2^(4 - n_high): q scale - minimum = (u - 128) scale / 2^(4 - n_high) + 8 * 2^n_high scale -
             // minimum
             const __m512i scale = load_numbers(block), minimum = load_numbers(block + 2 * output_tile);
-            return Numbers{{_mm512_slli_epi32(scale, n_high)},
+            return Numbers{{_mm512_mul_ps(_mm512_cvtepi32_ps(scale), _mm512_set1_ps((1 << n_high) / 16.0f))},
                            _mm512_sub_epi32(_mm512_slli_epi32(scale, 3 + n_high), minimum)};
         } else {
             constexpr int64_t second = parts == Parts::halves ? 2 * output_tile : 0;

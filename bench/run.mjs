@@ -3,12 +3,13 @@
 //   npm run bench -- [--quick] [--only images-8,texts] [--peers altclip,onnxruntime] [--threads 2,1] [--seconds 40]
 //                    [--output FOLDER] [--add]
 //
-// bench/peers/setup.mjs says what is prepared and where. --only and --peers take parts of names. Each peer is a process
-// of its own with one tower loaded, alive through all workloads of that tower. A workload's first round warms up, unless
-// it takes longer than --seconds, when it counts; then all peers run once a round, in an order that moves on, until
-// --seconds have passed or 15 rounds, at least 2. Figures are medians with the smallest and the largest; ratios are of
-// medians. Growth curves, and what takes longest, are measured with the first number of threads alone, ggml's operators
-// too. Results: results.json, results.md and SVG charts in FOLDER, or in the cache folder; --add keeps what is there.
+// bench/peers/setup.mjs says what is prepared and where. --only and --peers take names or parts of names. Each peer is a
+// process of its own with one tower loaded, alive through all workloads of that tower. A workload's first round warms
+// up, unless it takes longer than --seconds, when it counts; then all peers run once a round, in an order that moves on,
+// until --seconds have passed or 15 rounds, at least 2. Figures are medians with the smallest and the largest; ratios
+// are of medians. Growth curves, and what takes longest, are measured with the first number of threads alone, ggml's
+// operators too. Results: results.json, results.md and SVG charts in FOLDER, or in the cache folder; --add keeps what is
+// there.
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -102,9 +103,11 @@ async function bench() {
       add: { type: 'boolean', default: false },
     },
   });
-  const named = (list, id) => list.split(',').some((part) => id.toLowerCase().includes(part.trim().toLowerCase()));
   const select = (all, list, what) => {
-    const chosen = all.filter((one) => (list ? named(list, one.id) : !options.quick || one.quick !== false));
+    const names = all.map(({ id }) => id.toLowerCase());
+    const parts = list?.split(',').map((part) => part.trim().toLowerCase());
+    const named = (name) => parts.some((part) => (names.includes(part) ? name === part : name.includes(part)));
+    const chosen = all.filter(({ id, quick }) => (parts ? named(id.toLowerCase()) : !options.quick || quick !== false));
     if (chosen.length === 0)
       throw new Error(`--${what} ${list}: expected parts of ${all.map(({ id }) => id).join(', ')}`);
     return chosen;

@@ -38,6 +38,7 @@ inline constexpr int64_t i8_minimums = 256;    // 2: of two blocks [output_tile]
 inline constexpr int64_t i8_weight_sum = 512;  // 1: W [output_tile] (f32)
 inline constexpr int64_t i8_weights = 576;     // 32: u of four inputs [output_tile][4]
 inline constexpr int64_t i8_run_bytes = i8_weights + i8_run * output_tile;
+static_assert(i8_run_bytes <= i8_run * output_tile * int64_t{sizeof(int16_t)}, "no more than 16-bit integers");
 
 void pack_i8(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out);
 void widen_q8_0_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);

@@ -1,6 +1,7 @@
 // Builds build/Release/altclip.node, and with --tests the native tests too, from CMakeLists.txt by way of cmake-js.
-// `--backend vulkan` or `--backend cuda` builds the addon for such GPUs, build/BACKEND/altclip.node, with --tests its
-// test of the towers. What more CMake is to be told stands in ALTCLIP_CMAKE: '-DCMAKE_CUDA_ARCHITECTURES=90 -D...'.
+// `--backend vulkan` or `--backend cuda` builds the addon for such GPUs, build/BACKEND/altclip.node, with --tests the
+// tests of what computes there. What more CMake is to be told stands in ALTCLIP_CMAKE:
+// '-DCMAKE_CUDA_ARCHITECTURES=90 -D...'.
 //
 // CMake's own files lie in build/cmake, apart from those that node-gyp puts into build/ when it calls this script.
 // cmake-js configures only when what it would be asked changes; after that ninja or make decides what is stale.
@@ -74,7 +75,7 @@ export function buildNative({ tests = false, target = {}, backend } = {}) {
   configure(tree, target, backend);
   const jobs = ['--config', 'Release', '--parallel', String(availableParallelism())];
   const title = `building the native addon${backend ? ` for ${backend}` : ''}${tests ? ' and its tests' : ''}`;
-  const targets = tests ? (backend ? ['altclip', 'test_towers'] : ['all']) : ['altclip'];
+  const targets = tests ? (backend ? ['altclip', 'device_tests'] : ['all']) : ['altclip'];
   step(title, 'cmake', ['--build', tree, ...jobs, '--target', ...targets], { cwd: root });
 }
 

@@ -17,15 +17,15 @@ await main(() => {
     GGML_VK_VISIBLE_DEVICES: process.env.GGML_VK_VISIBLE_DEVICES ?? '0',
   };
   const here = `on ${env.ALTCLIP_TEST_DEVICE}`;
-  const towers = [
+  const tests = [
     '--test-dir',
     path.join(root, 'build', 'cmake-vulkan'),
     '--build-config',
     'Release',
     '-R',
-    'test_towers$',
+    'test_(towers|vulkan_memory)$',
   ];
-  step(`native goldens ${here}`, 'ctest', [...towers, '--output-on-failure'], { env });
+  step(`native tests ${here}`, 'ctest', [...tests, '--output-on-failure'], { env });
   const vitest = path.join(root, 'node_modules', 'vitest', 'vitest.mjs');
   step(`TypeScript tests ${here}`, process.execPath, [vitest, 'run', 'test/gpu'], { cwd: root, env, stdio: 'inherit' });
 });

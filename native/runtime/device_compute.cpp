@@ -70,9 +70,21 @@ void DeviceCompute::guarded(const char * what, Work work) {
 }
 
 void DeviceCompute::fail_device(const char * what, const std::string & reason, bool memory) {
-    failure_ = reason;
+    if (memory) {
+        restart();
+    } else {
+        failure_ = reason;
+    }
     fail(memory ? ErrorCode::out_of_memory : ErrorCode::internal, device_.name, " (", device_.description, ") ", what,
          ": ", reason);
+}
+
+void DeviceCompute::restart() {
+    failure_ = "it did not start again";
+    backend_.reset();  // waits for what the device still computes, before the memory of that goes
+    allocator_.reset(ggml_gallocr_new(buffer_type_));
+    backend_ = start_device(device_, in_f32_);
+    failure_.clear();
 }
 
 DeviceCompute::DeviceCompute(const Device & device, int n_threads, bool in_f32)

@@ -43,10 +43,13 @@ private:
     void check(ggml_cgraph * graph);
     size_t needed_memory(ggml_cgraph * graph) const;
     bool supports(ggml_tensor * node) const;
-    /// Runs what enters the backend; its failures become errors, after which the device may not be entered again.
+    /// Runs what enters the backend; its failures become errors, after which the device may not be entered again unless
+    /// all it lacked was memory.
     template <typename Work>
     void guarded(const char * what, Work work);
     [[noreturn]] void fail_device(const char * what, const std::string & reason, bool memory);
+    /// Begins again with neither scratch nor work buffer, nor the graph that stopped half-way for want of memory.
+    void restart();
 
     const Device device_;
     const bool in_f32_;

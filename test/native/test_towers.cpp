@@ -2,60 +2,20 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <future>
 
 #include "check.h"
-#include "convert/convert.h"
 #include "golden.h"
 #include "kernels/isa.h"
-#include "runtime/engine.h"
-#include "temporary_folder.h"
+#include "test_towers_support.h"
 
 using namespace altclip;
+using namespace support;
 
 namespace {
 
-const std::string fixtures = ALTCLIP_FIXTURES;
-
-/// ALTCLIP_TEST_DEVICE runs the same cases on a GPU: GGML_VK_VISIBLE_DEVICES=0 ALTCLIP_TEST_DEVICE=vulkan:0.
-std::string device() {
-    const char * name = std::getenv("ALTCLIP_TEST_DEVICE");
-    return name ? name : "cpu";
-}
-bool on_cpu() {
-    return device() == "cpu";
-}
 /// Largest difference to values of up to `scale`; GPUs sum in orders of their own.
 double tolerance(double scale) {
     return on_cpu() ? 5e-5 + 2e-5 * scale : 1e-3 * scale;
-}
-
-const support::TemporaryFolder folder;
-
-Model load_f32(const std::string & name, bool text = true, bool vision = true, bool packed = false) {
-    ConvertOptions convert;
-    convert.source = fixtures + "/models/" + name;
-    convert.output = folder.file(name + ".gguf");
-    convert.dtype = "f32";
-    convert.packed = packed;
-    convert_model(convert);
-    LoadOptions load;
-    load.text = text;
-    load.vision = vision;
-    return load_model(convert.output, load);
-}
-
-TowerOutput run(Engine & engine, std::variant<TextInput, ImageInput> input, const Wanted & wanted,
-                const AbortFlag & abort = {}) {
-    std::promise<TowerOutput> promise;
-    Job job;
-    job.input = std::move(input);
-    job.wanted = wanted;
-    job.abort = abort;
-    job.done = [&](TowerOutput output) { promise.set_value(std::move(output)); };
-    job.failed = [&](std::exception_ptr error) { promise.set_exception(error); };
-    engine.submit(std::move(job));
-    return promise.get_future().get();
 }
 
 using Case = std::map<std::string, golden::Tensor>;
@@ -189,14 +149,6 @@ void run_all(const std::string & model, bool packed = false) {
     const nlohmann::json file = golden::read_json(folder + "/cases.json");
     CHECK(!file["cases"].empty());
     for (const nlohmann::json & one : file["cases"]) run_case(engine, folder, one);
-}
-
-TextInput ids(int64_t rows, int64_t columns) {
-    TextInput input;
-    input.n_rows = rows;
-    input.n_columns = columns;
-    for (int64_t i = 0; i < rows * columns; ++i) input.ids.push_back(4 + i % 900);
-    return input;
 }
 
 }  // namespace

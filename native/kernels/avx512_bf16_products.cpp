@@ -11,18 +11,29 @@ namespace avx512 {
 
 namespace {
 
+/// The same bits as another kind of vector; compilers differ in the casts that they know.
+template <typename To, typename From>
+inline To bits_of(From x) {
+    static_assert(sizeof(To) == sizeof(From), "vectors of one size");
+    To y;
+    std::memcpy(&y, &x, sizeof(y));
+    return y;
+}
+
 struct BfloatStep : PairStep {
     using Sum = __m512;
     static Sum zero() { return _mm512_setzero_ps(); }
-    static Sum multiply_add(Sum sum, __m512i a, __m512i b) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b); }
+    static Sum multiply_add(Sum sum, __m512i a, __m512i b) {
+        return _mm512_dpbf16_ps(sum, bits_of<__m512bh>(a), bits_of<__m512bh>(b));
+    }
 };
 
 /// Inputs [0, n) of a row as bf16, rounded to nearest, halves to even; n <= 32, the others zero.
 inline __m512 rounded(const float * x, int64_t n) {
-    if (n == 32) return (__m512)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x));
+    if (n == 32) return bits_of<__m512>(_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x)));
     const uint32_t some = (1u << n) - 1;
-    return (__m512)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(static_cast<__mmask16>(some >> 16), x + 16),
-                                       _mm512_maskz_loadu_ps(static_cast<__mmask16>(some), x));
+    return bits_of<__m512>(_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(static_cast<__mmask16>(some >> 16), x + 16),
+                                               _mm512_maskz_loadu_ps(static_cast<__mmask16>(some), x)));
 }
 
 void pack_bf16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) {

@@ -1,8 +1,8 @@
-// What compiling ggml's Vulkan backend takes, which distributions have too old: Vulkan's headers (1.4) and glslc, the
-// compiler of its shaders. With VULKAN_SDK set, LunarG's SDK is used; otherwise both come in source from crates.io, with
-// cargo, and stay in the build cache; glslc compiles for some minutes, once. ALTCLIP_GLSLC names one that is there; one
-// of 2023 knows too few extensions.
-// libvulkan and SPIRV-Headers must be installed (Debian: libvulkan-dev, spirv-headers). Node's built-ins only.
+// What compiling ggml's Vulkan backend takes, which distributions have too old: the headers of Vulkan (1.4) and SPIR-V,
+// and glslc, the compiler of its shaders. With VULKAN_SDK set, LunarG's SDK is used; otherwise all come in source from
+// crates.io, with cargo, and stay in the build cache; glslc compiles for some minutes, once. ALTCLIP_GLSLC names one that
+// is there; one of 2023 knows too few extensions.
+// libvulkan must be installed (Debian: libvulkan-dev). Node's built-ins only.
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
@@ -35,6 +35,20 @@ function crates() {
   return folder;
 }
 
+/** @returns {string} folder of the CMake package SPIRV-Headers */
+function spirvHeaders(sources) {
+  const prefix = path.join(buildCache, `spirv-headers-${CRATES['shaderc-sys']}`);
+  const found = path.join(prefix, 'share', 'cmake', 'SPIRV-Headers');
+  if (existsSync(found)) return found;
+  const tree = path.join(prefix, 'build');
+  step('configuring SPIRV-Headers', 'cmake', [
+    ...['-S', path.join(sources, 'shaderc-sys', 'build', 'spirv-headers'), '-B', tree, ...generator()],
+    ...[`-DCMAKE_INSTALL_PREFIX=${prefix}`, '-DSPIRV_HEADERS_ENABLE_TESTS=OFF'],
+  ]);
+  step('installing SPIRV-Headers (once)', 'cmake', ['--install', tree]);
+  return found;
+}
+
 /** @returns {string} path of a glslc with every extension that ggml asks for */
 function builtGlslc(sources) {
   const tree = path.join(buildCache, `glslc-${CRATES['shaderc-sys']}`);
@@ -59,6 +73,7 @@ export function vulkanTools() {
   const sources = crates();
   return {
     Vulkan_INCLUDE_DIR: path.join(sources, 'vk-mem', 'vendor', 'Vulkan-Headers', 'include'),
+    'SPIRV-Headers_DIR': spirvHeaders(sources),
     Vulkan_GLSLC_EXECUTABLE: process.env.ALTCLIP_GLSLC ?? builtGlslc(sources),
   };
 }

@@ -49,6 +49,8 @@ export function crossBuild(platform) {
     CMAKE_BUILD_TYPE: 'Release',
     CMAKE_SYSTEM_NAME: 'Linux',
     CMAKE_SYSTEM_PROCESSOR: platform.cpu === 'x64' ? 'x86_64' : 'aarch64',
+    // where Debian keeps libvulkan, which CMake does not look into for a foreign compiler
+    ...(platform.backend ? { CMAKE_LIBRARY_ARCHITECTURE: 'x86_64-linux-gnu' } : {}),
     // what cmake-js would pass; Node-API's headers are the same for every platform
     CMAKE_JS_INC: [require('node-api-headers').include_dir, path.dirname(require.resolve('node-addon-api'))].join(';'),
   };

@@ -27,5 +27,7 @@ await main(() => {
   ];
   step(`native tests ${here}`, 'ctest', [...tests, '--output-on-failure'], { env });
   const vitest = path.join(root, 'node_modules', 'vitest', 'vitest.mjs');
-  step(`TypeScript tests ${here}`, process.execPath, [vitest, 'run', 'test/gpu'], { cwd: root, env, stdio: 'inherit' });
+  // lavapipe is slow, the more so beside other work
+  const typescript = [vitest, 'run', 'test/gpu', '--testTimeout', '300000'];
+  step(`TypeScript tests ${here}`, process.execPath, typescript, { cwd: root, env, stdio: 'inherit' });
 });

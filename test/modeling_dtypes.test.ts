@@ -3,13 +3,19 @@ import type { Difference } from './helpers/compare';
 import { fixture, temporaryFolder } from './helpers/fixtures';
 import { disposeAll, goldenModels, loadAll, measureCase } from './helpers/goldens';
 
-/** What the goldens' README allows each type; the goldens are f32. Quantised random weights: cosine only, of logits least, where products take bytes (AVX-512 VNNI); K types fall back to q8_0 on rows of 64 values. */
+/**
+ * Random weights suffer from being quantised as no trained ones do: cosine only. A logit has the errors of two
+ * embeddings, so that 1 - cosine is their sum. K types fall back to q8_0 on rows of 64 values.
+ */
+const quantised = { hidden: Infinity, embeds: Infinity, logits: Infinity, cosine: 0.998, logitsCosine: 0.996 };
+
+/** What the goldens' README allows each type; the goldens are f32. */
 const bounds = {
-  f16: { hidden: 0.03, embeds: 2e-3, logits: 2e-3, cosine: 0.999 },
-  bf16: { hidden: 0.2, embeds: 2e-2, logits: 2e-2, cosine: 0.999 },
-  q8_0: { hidden: Infinity, embeds: Infinity, logits: Infinity, cosine: 0.997 },
-  q6_k: { hidden: Infinity, embeds: Infinity, logits: Infinity, cosine: 0.997 },
-  q4_k_m: { hidden: Infinity, embeds: Infinity, logits: Infinity, cosine: 0.997 },
+  f16: { hidden: 0.03, embeds: 2e-3, logits: 2e-3, cosine: 0.999, logitsCosine: 0.999 },
+  bf16: { hidden: 0.2, embeds: 2e-2, logits: 2e-2, cosine: 0.999, logitsCosine: 0.999 },
+  q8_0: quantised,
+  q6_k: quantised,
+  q4_k_m: quantised,
 };
 
 const cache = temporaryFolder();
@@ -48,7 +54,7 @@ describe.each(goldenModels())('$name against f32', (golden) => {
       const isLogits = /^logits|^loss/.test(kind);
       const limit = isLogits ? bound.logits * scale : /embeds$/.test(kind) ? bound.embeds : bound.hidden;
       expect(maxAbs, kind).toBeLessThanOrEqual(limit);
-      expect(cosine, kind).toBeGreaterThanOrEqual(bound.cosine);
+      expect(cosine, kind).toBeGreaterThanOrEqual(isLogits ? bound.logitsCosine : bound.cosine);
     }
   });
 });

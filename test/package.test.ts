@@ -122,6 +122,7 @@ describe('the package', { timeout: 120_000 }, () => {
     expect(stdout).toMatch(/Löwe +█/);
   });
 
+  // on Windows npm makes a script there, which names the file itself
   it.skipIf(process.platform === 'win32')('calls its command as its user must', async () => {
     const bin = path.join(project, 'node_modules', '.bin');
     mkdirSync(bin);

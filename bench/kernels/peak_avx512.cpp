@@ -1,7 +1,6 @@
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
+#include "kernels/avx512.h"
 #include "peak.h"
 
 namespace altclip::bench {
@@ -30,7 +29,9 @@ struct Integer {
 
 struct Bfloat : Float {
     static constexpr int64_t n_operations = 64;
-    static Sum multiply_add(Sum sum, Sum x) { return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)x); }
+    static Sum multiply_add(Sum sum, Sum x) {
+        return _mm512_dpbf16_ps(sum, avx512::bits_of<__m512bh>(x), avx512::bits_of<__m512bh>(x));
+    }
 };
 
 struct VnniInteger : Integer {

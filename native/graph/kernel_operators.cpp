@@ -87,23 +87,27 @@ ggml_tensor * KernelOperators::packed(ggml_tensor * x, Operand operand) {
 
 ggml_tensor * KernelOperators::product(ggml_tensor * x, std::initializer_list<Part> parts,
                                        std::optional<Activation> activation, ggml_tensor * residual) {
-    auto * task = builder_.keep<LinearTask>();
-    task->kernels = execution_.kernels;
-    task->activation = activation;
-    task->n_threads = execution_.n_threads;
-    task->aborted = execution_.aborted;
+    std::array<LinearPart, 3> linear_parts;
+    Operand operand{};
     int64_t n_out = 0;
     size_t n_parts = 0;
     for (const auto & [layer, precision] : parts) {
         const PackedWeight * weight = execution_.packed->find(layer.weight);
         if (!weight) return nullptr;
-        const Operand operand = operand_of(*execution_.kernels, weight->type(), precision);
-        if (n_parts > 0 && operand != task->operand) return nullptr;
-        task->operand = operand;
-        task->parts[n_parts++] = {weight, values(layer.bias), n_out};
+        const Operand taken = operand_of(*execution_.kernels, weight->type(), precision);
+        if (n_parts > 0 && taken != operand) return nullptr;
+        operand = taken;
+        linear_parts[n_parts++] = {weight, values(layer.bias), n_out};
         n_out += weight->n_out();
     }
-    return custom(ctx_, n_out, x->ne[1], {packed(x, task->operand), residual}, compute_linear, task);
+    auto * task = builder_.keep<LinearTask>();
+    task->kernels = execution_.kernels;
+    task->parts = linear_parts;
+    task->operand = operand;
+    task->activation = activation;
+    task->n_threads = execution_.n_threads;
+    task->aborted = execution_.aborted;
+    return custom(ctx_, n_out, x->ne[1], {packed(x, operand), residual}, compute_linear, task);
 }
 
 ggml_tensor * KernelOperators::linear(ggml_tensor * x, const Part & part, std::optional<Activation> activation,

@@ -7,3 +7,18 @@
 #else
 #include <immintrin.h>
 #endif
+
+#include <cstring>
+
+namespace altclip::avx512 {
+
+/// The same bits as another kind of vector; compilers differ in the casts that they know.
+template <typename To, typename From>
+inline To bits_of(From x) {
+    static_assert(sizeof(To) == sizeof(From), "vectors of one size");
+    To y;
+    std::memcpy(&y, &x, sizeof(y));
+    return y;
+}
+
+}  // namespace altclip::avx512

@@ -1,8 +1,6 @@
 // The AVX-512 table with VNNI and BF16: bf16 weights are multiplied as they are, two inputs an instruction.
 #if defined(__x86_64__) || defined(_M_X64)
 
-#include <cstring>
-
 #include "kernels/avx512_products.h"
 
 namespace altclip {
@@ -10,15 +8,6 @@ namespace altclip {
 namespace avx512 {
 
 namespace {
-
-/// The same bits as another kind of vector; compilers differ in the casts that they know.
-template <typename To, typename From>
-inline To bits_of(From x) {
-    static_assert(sizeof(To) == sizeof(From), "vectors of one size");
-    To y;
-    std::memcpy(&y, &x, sizeof(y));
-    return y;
-}
 
 struct BfloatStep : PairStep {
     using Sum = __m512;

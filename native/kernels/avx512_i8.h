@@ -49,6 +49,8 @@ void widen_q6_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 
 /// What has a multiplier, and whether blocks have minimums.
 enum class Parts { blocks, blocks_with_minimum, halves };
+template <Parts parts>
+inline constexpr int block_parts = parts == Parts::halves ? 2 : 1;
 
 template <Parts parts>
 void product_i8(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t * a, const int16_t * b, int64_t next,

@@ -30,7 +30,7 @@ inline void sum_part(std::integer_sequence<int, I...>, const int32_t * starts, c
 template <Parts parts, int R, int T, int... I>
 void tile_i8(std::integer_sequence<int, I...> all, int64_t n_runs, const int32_t * a, const uint8_t * b, int64_t next,
              const float * output_scales, float * c, int64_t ldc, bool accumulate, Ahead ahead) {
-    constexpr int n_quads = parts == Parts::halves ? 4 : 8, n_parts = 32 / n_quads;
+    constexpr int n_quads = 8 / block_parts<parts>, n_parts = 4 * block_parts<parts>;
     constexpr int64_t starts_row = parts == Parts::halves ? i8_half_starts : i8_block_starts;
     for (; n_runs > 0; --n_runs, a += i8_run_words * token_tile, b += i8_run_bytes, accumulate = true) {
         const auto load = [b, next](int64_t offset, int tile) { return _mm512_loadu_si512(b + tile * next + offset); };
@@ -86,7 +86,7 @@ void product_i8(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t *
                 const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
     // equal shares of the rows, and to each part of the memory asked for
     const int64_t n_passes = (n_rows + max_rows - 1) / max_rows;
-    const int64_t n_parts = n_passes * n_runs * (parts == Parts::halves ? 8 : 4);
+    const int64_t n_parts = n_passes * n_runs * 4 * block_parts<parts>;
     const int64_t ahead_step = (ahead.step * n_runs * i8_run_words + n_parts - 1) / n_parts;
     const auto * weights = reinterpret_cast<const uint8_t *>(b);
     for (int64_t pass = 0; pass < n_passes; ++pass) {

@@ -42,7 +42,7 @@ __m512i pair(__m512i first, __m512i second) {
 /// The sum of a block's weights, in quarters of an integer.
 template <Parts parts>
 __m512 sum_of(const Numbers & numbers, const uint8_t * values) {
-    constexpr int n_parts = parts == Parts::halves ? 2 : 1, n_vectors = 8 / n_parts;
+    constexpr int n_parts = block_parts<parts>, n_vectors = 8 / n_parts;
     __m512 sum = _mm512_setzero_ps();
     if constexpr (parts == Parts::blocks_with_minimum)
         sum = _mm512_mul_ps(_mm512_cvtepi32_ps(from_low_halves(numbers.minimum)), _mm512_set1_ps(32));
@@ -70,7 +70,7 @@ void widen_runs(const uint8_t * blocks, int64_t n_blocks, int16_t * out, const W
         }
         std::memset(run + i8_weights + n * block_values, 0, static_cast<size_t>((run_blocks - n) * block_values));
         _mm512_storeu_ps(run + i8_weight_sum, sum);
-        constexpr int n_parts = parts == Parts::halves ? 2 : 1;
+        constexpr int n_parts = block_parts<parts>;
         for (int64_t i = 0; i < run_blocks; ++i) {
             for (int part = 0; part < n_parts; ++part)
                 _mm512_storeu_ps(run + i8_multipliers + (i * n_parts + part) * 64, numbers[i].multipliers[part]);

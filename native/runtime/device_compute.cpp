@@ -165,9 +165,10 @@ void DeviceCompute::upload(Model & model, const AbortFlag & abort) {
     if (n_bytes <= free * usable_memory)
         weights_.reset(ggml_backend_alloc_ctx_tensors_from_buft(model.context.get(), buffer_type_));
     if (!weights_) {
+        const auto largest = static_cast<double>(ggml_backend_buft_get_max_size(buffer_type_));
         fail(ErrorCode::out_of_memory, "device: the weights need ", megabytes(n_bytes), " MB of memory on ",
              device_.name, " (", device_.description, "), which has ", megabytes(free), " MB free of ",
-             megabytes(total));
+             megabytes(total), ", in buffers of at most ", megabytes(std::min(largest, total)));
     }
     ggml_backend_buffer_set_usage(weights_.get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
     for (const auto & [tensor, source, is_mapped] : sources) {
@@ -234,8 +235,8 @@ void DeviceCompute::reserve(const GraphBuilder & builder) {
 void DeviceCompute::run(const GraphBuilder & builder, const std::function<bool()> & aborted) {
     if (aborted()) fail(ErrorCode::aborted, "the operation was aborted");
     guarded("failed", [&] {
-        // Mesa 22.3's lavapipe follows descriptors of freed buffers that earlier graphs left in ggml's sets, although no
-        // operator of this graph uses them (25.0's does not): let each graph have sets of its own
+        // Mesa 22.3's lavapipe follows descriptors of freed buffers that earlier graphs left in ggml's sets, although
+        // no operator of this graph uses them (25.0's does not): let each graph have sets of its own
         if (device_.kind == DeviceKind::software) backend_ = start_device(device_, in_f32_);
         Slot & slot = slots_.front();
         if (!slot.admitted) check(builder.graph());

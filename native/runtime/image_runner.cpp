@@ -73,7 +73,6 @@ GraphShape shape_of(const ImagePatches & images, const Wanted & wanted) {
     return shape;
 }
 
-/// The position table of the model, in host memory.
 void run_batch(const Model & model, Compute & compute, const std::vector<Image> & images, const ImagePatches & input,
                const Aborted & aborted) {
     const VisionHparams & p = *model.hparams.vision;
@@ -112,7 +111,8 @@ void run_image_jobs(const Model & model, Compute & compute, const std::vector<Jo
 
     std::vector<float> positions;
     if (height != p.n_grid() || width != p.n_grid())
-        positions = interpolate_positions(compute.read(model.vision->position_embd), p.n_grid(), p.n_embd, height, width);
+        positions =
+            interpolate_positions(compute.read(model.vision->position_embd), p.n_grid(), p.n_embd, height, width);
     std::vector<Image> all;
     for (Job * job : jobs) {
         allocate_output(*job, model, n_tokens);

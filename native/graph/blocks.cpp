@@ -26,11 +26,11 @@ ggml_tensor * Blocks::attention(const Qkv & qkv, int n_head, bool pooled_only) {
 
 ggml_tensor * Blocks::pre_norm_block(ggml_tensor * x, const BlockWeights & w, const EncoderHparams & p,
                                      bool pooled_only) {
-    ggml_tensor * h = norm(x, w.ln1, p.eps);
+    ggml_tensor * h = operators_->norm_for_linear(x, w.ln1, p.eps);
     const Qkv qkv = operators_->project(pooled_only ? pooled(h) : h, h, w);
     if (pooled_only) x = pooled(x);
     x = operators_->linear(attention(qkv, p.n_head, pooled_only), w.out, {}, x);
-    h = norm(x, w.ln2, p.eps);
+    h = operators_->norm_for_linear(x, w.ln2, p.eps);
     return operators_->mlp(h, w, p.activation, x);
 }
 

@@ -1,5 +1,6 @@
 #include "graph/kernel_operators.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "graph/packed_weights.h"
@@ -33,23 +34,54 @@ void compute_pack(ggml_tensor * dst, int ith, int nth, void * userdata) {
 
 void compute_linear(ggml_tensor * dst, int, int, void * userdata) {
     const ggml_tensor * residual = dst->src[1];
-    run_linear(*static_cast<LinearTask *>(userdata), values(dst->src[0]), dst->ne[1], values(residual),
-               residual ? stride(residual) : 0, data(dst), stride(dst));
+    run_linear(*static_cast<LinearTask *>(userdata), values(dst->src[0]), dst->ne[1],
+               {values(residual), residual ? stride(residual) : 0, data(dst), stride(dst)});
 }
 
-struct NormTask {
-    const KernelTable * kernels;
-    Norm weights;
-    float eps;
+/// dst: the packed outputs, then each thread's scratch.
+struct PackedLinearTask {
+    LinearTask * linear;
+    int64_t n_rows;
+    int64_t n_packed;
 };
 
-void compute_norm(ggml_tensor * dst, int ith, int nth, void * userdata) {
-    const auto & task = *static_cast<const NormTask *>(userdata);
-    const ggml_tensor * x = dst->src[0];
-    const int64_t n_rows = x->ne[1];
-    for (int64_t row = n_rows * ith / nth; row < n_rows * (ith + 1) / nth; ++row) {
+void compute_packed_linear(ggml_tensor * dst, int ith, int, void * userdata) {
+    const auto & task = *static_cast<const PackedLinearTask *>(userdata);
+    run_linear(*task.linear, values(dst->src[0]), task.n_rows, {nullptr, 0, data(dst), 0},
+               data(dst) + task.n_packed + ith * linear_scratch_size(task.n_rows));
+}
+
+/// Rows [first, end) of x to y, ld apart.
+void norm_rows(const NormTask & task, const ggml_tensor * x, int64_t first, int64_t end, float * y, int64_t ld) {
+    for (int64_t row = first; row < end; ++row, y += ld) {
         task.kernels->layer_norm(values(x) + row * stride(x), x->ne[0], task.eps, values(task.weights.weight),
-                                 values(task.weights.bias), data(dst) + row * stride(dst));
+                                 values(task.weights.bias), y);
+    }
+}
+
+void compute_norm(ggml_tensor * dst, int ith, int nth, void * userdata) {
+    const int64_t first = dst->ne[1] * ith / nth, end = dst->ne[1] * (ith + 1) / nth;
+    norm_rows(*static_cast<const NormTask *>(userdata), dst->src[0], first, end, data(dst) + first * stride(dst),
+              stride(dst));
+}
+
+/// dst: the packed rows, then each thread's scratch, a tile of tokens.
+struct PackedNormTask {
+    NormTask norm;
+    Operand operand;
+    int64_t n_packed;
+};
+
+void compute_packed_norm(ggml_tensor * dst, int ith, int nth, void * userdata) {
+    const auto & task = *static_cast<const PackedNormTask *>(userdata);
+    const KernelTable & kernels = *task.norm.kernels;
+    const ggml_tensor * x = dst->src[0];
+    const int64_t n_in = x->ne[0], n_rows = x->ne[1], n_tiles = n_token_tiles(kernels, n_rows);
+    float * rows = data(dst) + task.n_packed + ith * kernels.token_tile * n_in;
+    for (int64_t tile = n_tiles * ith / nth; tile < n_tiles * (ith + 1) / nth; ++tile) {
+        const int64_t first = tile * kernels.token_tile, end = std::min(first + kernels.token_tile, n_rows);
+        norm_rows(task.norm, x, first, end, rows, n_in);
+        pack_strip(kernels, task.operand, rows, n_in, first, end - first, 0, n_in, n_in, data(dst));
     }
 }
 
@@ -75,18 +107,24 @@ ggml_tensor * custom(ggml_context * ctx, int64_t ne0, int64_t ne1, std::initiali
 }  // namespace
 
 ggml_tensor * KernelOperators::packed(ggml_tensor * x, Operand operand) {
+    const KernelTable & kernels = *execution_.kernels;
     ggml_tensor *& made = packed_[{x, operand}];
-    if (!made) {
-        auto * task = builder_.keep<PackTask>();
-        *task = {execution_.kernels, operand};
-        made = custom(ctx_, packed_rows_size(*execution_.kernels, operand, x->ne[0], x->ne[1]), 1, {x}, compute_pack,
-                      task);
+    if (made) return made;
+    const int64_t n_packed = packed_rows_size(kernels, operand, x->ne[0], x->ne[1]);
+    const auto norm = norms_.find(x);
+    if (norm != norms_.end() && operand != Operand::bytes) {
+        auto * task = builder_.keep<PackedNormTask>();
+        *task = {norm->second, operand, n_packed};
+        const int64_t n_scratch = execution_.n_threads * kernels.token_tile * x->ne[0];
+        ggml_tensor * normed = x->src[0];  // what x is the norm of
+        return made = custom(ctx_, n_packed + n_scratch, 1, {normed}, compute_packed_norm, task);
     }
-    return made;
+    auto * task = builder_.keep<PackTask>();
+    *task = {execution_.kernels, operand};
+    return made = custom(ctx_, n_packed, 1, {x}, compute_pack, task);
 }
 
-ggml_tensor * KernelOperators::product(ggml_tensor * x, std::initializer_list<Part> parts,
-                                       std::optional<Activation> activation, ggml_tensor * residual) {
+LinearTask * KernelOperators::make_task(std::initializer_list<Part> parts, std::optional<Activation> activation) {
     std::array<LinearPart, 3> linear_parts;
     Operand operand{};
     int64_t n_out = 0;
@@ -107,7 +145,30 @@ ggml_tensor * KernelOperators::product(ggml_tensor * x, std::initializer_list<Pa
     task->activation = activation;
     task->n_threads = execution_.n_threads;
     task->aborted = execution_.aborted;
-    return custom(ctx_, n_out, x->ne[1], {packed(x, operand), residual}, compute_linear, task);
+    return task;
+}
+
+ggml_tensor * KernelOperators::outputs(LinearTask * task, ggml_tensor * packed, int64_t n_rows,
+                                       ggml_tensor * residual) {
+    int64_t n_out = 0;
+    for (const LinearPart & part : task->parts) n_out += part.weight ? part.weight->n_out() : 0;
+    return custom(ctx_, n_out, n_rows, {packed, residual}, compute_linear, task);
+}
+
+ggml_tensor * KernelOperators::packed_outputs(LinearTask * first, ggml_tensor * packed, int64_t n_rows,
+                                              const LinearTask & second) {
+    first->packed_as = second.operand;
+    auto * task = builder_.keep<PackedLinearTask>();
+    const int64_t n_between = second.parts[0].weight->n_in();
+    *task = {first, n_rows, packed_rows_size(*execution_.kernels, second.operand, n_between, n_rows)};
+    const int64_t n_scratch = execution_.n_threads * linear_scratch_size(n_rows);
+    return custom(ctx_, task->n_packed + n_scratch, 1, {packed}, compute_packed_linear, task);
+}
+
+ggml_tensor * KernelOperators::product(ggml_tensor * x, std::initializer_list<Part> parts,
+                                       std::optional<Activation> activation, ggml_tensor * residual) {
+    LinearTask * task = make_task(parts, activation);
+    return task ? outputs(task, packed(x, task->operand), x->ne[1], residual) : nullptr;
 }
 
 ggml_tensor * KernelOperators::linear(ggml_tensor * x, const Part & part, std::optional<Activation> activation,
@@ -123,14 +184,29 @@ ggml_tensor * KernelOperators::linear(ggml_tensor * x, const Linear & w, std::op
 
 ggml_tensor * KernelOperators::mlp(ggml_tensor * x, const BlockWeights & w, Activation activation,
                                    ggml_tensor * residual) {
-    const Precision precision = execution_.inner_precision;
-    return linear(linear(x, {w.up, precision}, activation), {w.down, precision}, {}, residual);
+    const Part up{w.up, execution_.inner_precision}, down{w.down, execution_.inner_precision};
+    LinearTask *first = make_task({up}, activation), *second = make_task({down});
+    if (!first || !second) return linear(linear(x, up, activation), down, {}, residual);
+    const int64_t n_rows = x->ne[1];
+    ggml_tensor * x_packed = packed(x, first->operand);
+    // What is between the layers leaves a thread's cache packed and is not waited for once more; but bytes have one
+    // scale a row, which is complete too late.
+    ggml_tensor * between = second->operand == Operand::bytes
+                                ? packed(outputs(first, x_packed, n_rows), second->operand)
+                                : packed_outputs(first, x_packed, n_rows, *second);
+    return outputs(second, between, n_rows, residual);
 }
 
 ggml_tensor * KernelOperators::norm(ggml_tensor * x, const Norm & w, float eps) {
     auto * task = builder_.keep<NormTask>();
     *task = {execution_.kernels, w, eps};
     return custom(ctx_, x->ne[0], x->ne[1], {x}, compute_norm, task);
+}
+
+ggml_tensor * KernelOperators::norm_for_linear(ggml_tensor * x, const Norm & w, float eps) {
+    ggml_tensor * y = norm(x, w, eps);
+    norms_[y] = {execution_.kernels, w, eps};
+    return y;
 }
 
 Qkv KernelOperators::project(ggml_tensor * x_query, ggml_tensor * x, const BlockWeights & w) {

@@ -48,6 +48,8 @@ public:
     virtual ggml_tensor * linear(ggml_tensor * x, const Linear & w, std::optional<Activation> activation = {},
                                  ggml_tensor * residual = nullptr);
     virtual ggml_tensor * norm(ggml_tensor * x, const Norm & w, float eps);
+    /// The same, for linear layers: what else reads it has it computed once more.
+    virtual ggml_tensor * norm_for_linear(ggml_tensor * x, const Norm & w, float eps) { return norm(x, w, eps); }
     /// Both linear layers of a block, with its activation between them, plus `residual`.
     virtual ggml_tensor * mlp(ggml_tensor * x, const BlockWeights & w, Activation activation, ggml_tensor * residual);
     /// Queries of `x_query`, keys and values of `x`.

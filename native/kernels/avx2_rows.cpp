@@ -45,22 +45,6 @@ inline void transpose_2x8(const float * x, int64_t ld, float * out) {
     }
 }
 
-/// The largest magnitude of n values, a multiple of 8; where one of them is no number, that.
-float largest_magnitude(const float * x, int64_t n) {
-    const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
-    __m256i most = _mm256_setzero_si256();  // as integers, magnitudes have the order of floats, and NaN lies above
-    for (int64_t i = 0; i < n; i += 8) {
-        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(x + i));
-        most = _mm256_max_epi32(most, _mm256_and_si256(bits, magnitude));
-    }
-    alignas(32) int32_t lanes[8];
-    _mm256_store_si256(reinterpret_cast<__m256i *>(lanes), most);
-    const int32_t largest = *std::max_element(lanes, lanes + 8);
-    float value;
-    std::memcpy(&value, &largest, sizeof(value));
-    return value;
-}
-
 /// n <= 8 values, the others zero.
 inline __m256 load_some(const float * x, int64_t n) {
     alignas(32) float values[8] = {};
@@ -71,6 +55,28 @@ inline void store_some(float * y, __m256 v, int64_t n) {
     alignas(32) float values[8];
     _mm256_store_ps(values, v);
     std::memcpy(y, values, static_cast<size_t>(n) * sizeof(float));
+}
+
+/// Eight values of n from the i-th on, zero beyond the last.
+inline __m256 load_up_to(const float * x, int64_t i, int64_t n) {
+    if (i + 8 <= n) return _mm256_loadu_ps(x + i);
+    return i < n ? load_some(x + i, n - i) : _mm256_setzero_ps();
+}
+
+/// The largest magnitude of n values; where one of them is no number, that.
+float largest_magnitude(const float * x, int64_t n) {
+    const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+    __m256i most = _mm256_setzero_si256();  // as integers, magnitudes have the order of floats, and NaN lies above
+    for (int64_t i = 0; i < n; i += 8) {
+        const __m256i bits = _mm256_castps_si256(load_up_to(x, i, n));
+        most = _mm256_max_epi32(most, _mm256_and_si256(bits, magnitude));
+    }
+    alignas(32) int32_t lanes[8];
+    _mm256_store_si256(reinterpret_cast<__m256i *>(lanes), most);
+    const int32_t largest = *std::max_element(lanes, lanes + 8);
+    float value;
+    std::memcpy(&value, &largest, sizeof(value));
+    return value;
 }
 
 inline __m256 activate8(__m256 x, Activation activation) {
@@ -118,8 +124,8 @@ void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t
             std::memcpy(out + integer_run / 2 * Tile + r, &scale, sizeof(scale));
             int32_t * target = out + r;
             for (int64_t i = 0; i < n; i += 16, target += 8 * Tile) {
-                const __m256i low = _mm256_cvtps_epi32(_mm256_mul_ps(inverse, _mm256_loadu_ps(row + i)));
-                const __m256i high = _mm256_cvtps_epi32(_mm256_mul_ps(inverse, _mm256_loadu_ps(row + i + 8)));
+                const __m256i low = _mm256_cvtps_epi32(_mm256_mul_ps(inverse, load_up_to(row, i, n)));
+                const __m256i high = _mm256_cvtps_epi32(_mm256_mul_ps(inverse, load_up_to(row, i + 8, n)));
                 alignas(32) int32_t pairs[8];
                 _mm256_store_si256(reinterpret_cast<__m256i *>(pairs),
                                    _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8));

@@ -87,20 +87,22 @@ inline void widen_with_minimum(const uint8_t * blocks, int64_t n_blocks, int16_t
 
 }  // namespace
 
-void widen_f16(const uint16_t * x, int64_t n, float * out) {
-    for (int64_t i = 0; i < n; i += 8) {
-        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(x + i))));
-    }
-}
-
-void widen_bf16(const uint16_t * x, int64_t n_pairs, float * out) {
-    const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000));
-    for (int64_t i = 0; i < n_pairs; ++i, out += 2 * output_tile) {
-        for (int64_t j = 0; j < output_tile; j += 8, x += 16) {
-            const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(x));
-            _mm256_storeu_ps(out + j, _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)));
-            _mm256_storeu_ps(out + output_tile + j, _mm256_castsi256_ps(_mm256_and_si256(pairs, upper)));
-        }
+void widen_bf16(const uint16_t * x, int64_t n_pairs, const float * output_scales, int16_t * out) {
+    const __m256 zero = _mm256_setzero_ps();
+    const auto inverse = [&](const float * p) {
+        const __m256 scales = _mm256_loadu_ps(p);
+        return _mm256_and_ps(_mm256_div_ps(_mm256_set1_ps(1.0f), scales), _mm256_cmp_ps(scales, zero, _CMP_GT_OQ));
+    };
+    const auto integers = [](__m256i bits, __m256 factor) {
+        return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_castsi256_ps(bits), factor));
+    };
+    const __m256 inverses[2] = {inverse(output_scales), inverse(output_scales + 8)};
+    for (int64_t i = 0; i < 2 * n_pairs; ++i, x += 16, out += 16) {
+        const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(x));
+        const __m256i first = integers(_mm256_slli_epi32(pairs, 16), inverses[i % 2]);
+        const __m256i second = integers(_mm256_blend_epi16(_mm256_setzero_si256(), pairs, 0xaa), inverses[i % 2]);
+        _mm256_store_si256(reinterpret_cast<__m256i *>(out),
+                           _mm256_blend_epi16(first, _mm256_slli_epi32(second, 16), 0xaa));
     }
 }
 

@@ -9,9 +9,13 @@ namespace avx512 {
 
 namespace {
 
-struct BfloatStep : PairStep {
+struct BfloatStep {
+    using Token = int32_t;
+    using Weight = int16_t;
     using Sum = __m512;
     static Sum zero() { return _mm512_setzero_ps(); }
+    static __m512i load(const int16_t * b) { return _mm512_loadu_si512(b); }
+    static __m512i broadcast(const int32_t * a) { return _mm512_set1_epi32(*a); }
     static Sum multiply_add(Sum sum, __m512i a, __m512i b) {
         return _mm512_dpbf16_ps(sum, bits_of<__m512bh>(a), bits_of<__m512bh>(b));
     }

@@ -1,19 +1,13 @@
-// Products with 8-bit activations for the AVX-512 VNNI tables: see avx512_i8.h.
-//
-// Tiles of 6 tokens by 32 outputs: twelve sums of a part in integers, twelve of the run in floats; sums of all inputs
-// stay in memory. Converting to floats takes no multiplier's port, as shifting integers would.
+// Products with 8-bit activations for the AVX-512 VNNI tables: see avx512_i8.h. Integers are sums of a part here,
+// floats of a run; sums of all inputs stay in memory.
 #if (defined(__x86_64__) || defined(_M_X64)) && !defined(ALTCLIP_SIMDE)
 
-#include <utility>
-
 #include "kernels/avx512_i8.h"
-#include "kernels/avx512_products.h"
+#include "kernels/avx512_integers.h"
 
 namespace altclip::avx512 {
 
 namespace {
-
-constexpr int max_rows = 6;
 
 /// S of one part for R tokens by T tiles.
 template <int R, int T, int n_quads, int... I>
@@ -84,34 +78,16 @@ void tile_i8(std::integer_sequence<int, I...> all, int64_t n_runs, const int32_t
 template <Parts parts>
 void product_i8(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t * a, const int16_t * b, int64_t next,
                 const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
-    // equal shares of the rows, and to each part of the memory asked for
-    const int64_t n_passes = (n_rows + max_rows - 1) / max_rows;
-    const int64_t n_parts = n_passes * n_runs * 4 * block_parts<parts>;
-    const int64_t ahead_step = (ahead.step * n_runs * i8_run_words + n_parts - 1) / n_parts;
-    const auto * weights = reinterpret_cast<const uint8_t *>(b);
-    for (int64_t pass = 0; pass < n_passes; ++pass) {
-        const int64_t row = n_rows * pass / n_passes, n = n_rows * (pass + 1) / n_passes - row;
-        const Ahead here{ahead.memory + pass * (n_parts / n_passes) * ahead_step, ahead_step, ahead.next};
-        const auto run = [&](auto r, auto t) {
-            constexpr int R = decltype(r)::value, T = decltype(t)::value;
-            tile_i8<parts, R, T>(std::make_integer_sequence<int, R * T>(), n_runs, a + row, weights, 2 * next,
-                                 output_scales, c + row * ldc, ldc, accumulate, here);
-        };
-        const auto rows = [&](auto t) {
-            switch (n) {
-                case 6: return run(std::integral_constant<int, 6>(), t);
-                case 5: return run(std::integral_constant<int, 5>(), t);
-                case 4: return run(std::integral_constant<int, 4>(), t);
-                case 3: return run(std::integral_constant<int, 3>(), t);
-                case 2: return run(std::integral_constant<int, 2>(), t);
-                default: return run(std::integral_constant<int, 1>(), t);
-            }
-        };
-        if (n_tiles > 1)
-            rows(std::integral_constant<int, 2>());
-        else
-            rows(std::integral_constant<int, 1>());
-    }
+    constexpr int64_t n_parts = 4 * block_parts<parts>;  // of a run: each asks for as much as n_words steps
+    constexpr int64_t n_words = i8_run_words / n_parts;
+    const int64_t ahead_step = share_of_pass(n_rows, ahead.step * n_words);
+    for_passes(n_rows, n_tiles, [&](auto r, auto t, int64_t pass, int64_t row) {
+        constexpr int R = decltype(r)::value, T = decltype(t)::value;
+        const Ahead here{ahead.memory + pass * n_runs * n_parts * ahead_step, ahead_step, ahead.next};
+        tile_i8<parts, R, T>(std::make_integer_sequence<int, R * T>(), n_runs, a + row,
+                             reinterpret_cast<const uint8_t *>(b), 2 * next, output_scales, c + row * ldc, ldc,
+                             accumulate, here);
+    });
 }
 
 template void product_i8<Parts::blocks>(int64_t, int64_t, int64_t, const int32_t *, const int16_t *, int64_t,

@@ -3,6 +3,8 @@
 
 #include "kernels/avx512_products.h"
 
+#include "kernels/avx512_integers.h"
+
 namespace altclip {
 
 namespace avx512 {
@@ -19,17 +21,6 @@ struct FloatStep {
     static Sum multiply_add(Sum sum, __m512 a, __m512 b) { return _mm512_fmadd_ps(a, b, sum); }
 };
 
-struct HalfStep : FloatStep {
-    using Weight = uint16_t;
-    static __m512 load(const uint16_t * b) {
-        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(b)));
-    }
-};
-
-struct MaddStep : PairStep {
-    static Sum multiply_add(Sum sum, __m512i a, __m512i b) { return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)); }
-};
-
 }  // namespace
 
 void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
@@ -38,30 +29,30 @@ void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, co
                        [&](int64_t r, int64_t t, __m512 sum) { put(c + r * ldc + t * output_tile, sum, accumulate); });
 }
 
-void product_f16(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const uint16_t * b, int64_t ldb,
-                 int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
-    product<HalfStep>(n_rows, n_tiles, k, a, b, ldb, next, ahead,
-                      [&](int64_t r, int64_t t, __m512 sum) { put(c + r * ldc + t * output_tile, sum, accumulate); });
-}
-
 void product_i16_madd(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
                       const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
-    product_i16<MaddStep>(n_rows, n_tiles, k, a, b, next, output_scales, c, ldc, accumulate, ahead);
+    const auto multiply_add = [](__m512i sum, __m512i x, __m512i w) {
+        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(x, w));
+#if defined(__GNUC__) && !defined(ALTCLIP_SIMDE)
+        __asm__("" : "+v"(sum));  // GCC reorders the sums into spills otherwise
+#endif
+        return sum;
+    };
+    product_i16(multiply_add, n_rows, n_tiles, k, a, b, next, output_scales, c, ldc, accumulate, ahead);
 }
 
-void widen_f16(const uint16_t * x, int64_t n, float * out) {
-    for (int64_t i = 0; i < n; i += 16) {
-        const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(x + i));
-        _mm512_storeu_ps(out + i, _mm512_cvtph_ps(half));
-    }
-}
-
-void widen_bf16(const uint16_t * x, int64_t n_pairs, float * out) {
-    const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000));
+void widen_bf16(const uint16_t * x, int64_t n_pairs, const float * output_scales, int16_t * out) {
+    const __m512 scales = _mm512_loadu_ps(output_scales);
+    const __mmask16 positive = _mm512_cmp_ps_mask(scales, _mm512_setzero_ps(), _CMP_GT_OQ);
+    const __m512 inverse = _mm512_maskz_div_ps(positive, _mm512_set1_ps(1.0f), scales);
+    const auto integers = [inverse](__m512i bits) {
+        return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(bits), inverse));
+    };
     for (int64_t i = 0; i < n_pairs; ++i, x += 2 * output_tile, out += 2 * output_tile) {
         const __m512i pairs = _mm512_loadu_si512(x);
-        _mm512_storeu_ps(out, _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)));
-        _mm512_storeu_ps(out + output_tile, _mm512_castsi512_ps(_mm512_and_si512(pairs, upper)));
+        const __m512i first = integers(_mm512_slli_epi32(pairs, 16));
+        const __m512i second = integers(_mm512_maskz_mov_epi16(0xaaaaaaaa, pairs));
+        _mm512_storeu_si512(out, _mm512_mask_blend_epi16(0xaaaaaaaa, first, _mm512_slli_epi32(second, 16)));
     }
 }
 

@@ -13,10 +13,7 @@ namespace altclip::avx512 {
 
 void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
                  int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
-void product_f16(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const uint16_t * b, int64_t ldb,
-                 int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
-void widen_f16(const uint16_t * x, int64_t n, float * out);
-void widen_bf16(const uint16_t * x, int64_t n_pairs, float * out);
+void widen_bf16(const uint16_t * x, int64_t n_pairs, const float * output_scales, int16_t * out);
 void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 
 /// With vpmaddwd and vpaddd, and with vpdpwssd, which multiplies and adds in one instruction.
@@ -33,7 +30,6 @@ constexpr KernelTable table() {
     t.input_block = input_block;
     t.pack_f32 = avx2::pack_f32<token_tile>;
     t.pack_i16 = avx2::pack_i16<token_tile>;
-    t.widen_f16 = widen_f16;
     t.widen_bf16 = widen_bf16;
     t.widen_q8 = widen_q8;
     t.widen_q4_0 = avx2::widen_q4_0;
@@ -41,7 +37,6 @@ constexpr KernelTable table() {
     t.widen_q5_k = avx2::widen_q5_k;
     t.widen_q6_k = avx2::widen_q6_k;
     t.product_f32 = product_f32;
-    t.product_f16 = product_f16;
     t.product_i16 = product_i16_madd;
     t.finish = finish;
     t.layer_norm = layer_norm;

@@ -84,35 +84,4 @@ inline void put(float * c, __m512 value, bool accumulate) {
     _mm512_storeu_ps(c, accumulate ? _mm512_add_ps(value, _mm512_loadu_ps(c)) : value);
 }
 
-/// KernelTable::product_i16 with Step's way to multiply pairs and add them up.
-template <typename Step>
-void product_i16(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
-                 const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
-    for (int64_t i = 0; i < k; i += integer_run, a += integer_run_words * token_tile) {
-        const int32_t * token_scales = a + integer_run / 2 * token_tile;
-        const bool add = accumulate || i > 0, last = output_scales && i + integer_run >= k;
-        const auto store = [&](int64_t r, int64_t t, __m512i sum) {
-            float * y = c + r * ldc + t * output_tile;
-            const __m512 token_scale = _mm512_castsi512_ps(_mm512_set1_epi32(token_scales[r]));
-            __m512 total = add ? _mm512_loadu_ps(y) : _mm512_setzero_ps();
-            total = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), token_scale, total);
-            if (last) total = _mm512_mul_ps(total, _mm512_loadu_ps(output_scales + t * output_tile));
-            _mm512_storeu_ps(y, total);
-        };
-        const Ahead here{ahead.memory + i / 2 * ahead.step, ahead.step, ahead.next};
-        product<Step>(n_rows, n_tiles, std::min(integer_run, k - i) / 2, a, b + i * output_tile, 2 * output_tile, next,
-                      here, store);
-    }
-}
-
-/// Pairs of 16-bit integers, 16 outputs a vector.
-struct PairStep {
-    using Token = int32_t;
-    using Weight = int16_t;
-    using Sum = __m512i;
-    static Sum zero() { return _mm512_setzero_si512(); }
-    static __m512i load(const int16_t * b) { return _mm512_loadu_si512(b); }
-    static __m512i broadcast(const int32_t * a) { return _mm512_set1_epi32(*a); }
-};
-
 }  // namespace altclip::avx512

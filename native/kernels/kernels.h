@@ -19,11 +19,12 @@ inline constexpr int64_t max_token_tile = 12;
 inline constexpr int64_t max_output_tiles = 2;
 inline constexpr int64_t output_tile = 16;
 
-/// Integer products: activations are 12-bit integers with one scale a token for a run of inputs, weights 14-bit
-/// integers with one scale an output, since a block with outliers leaves the others of its row few bits. A run's
-/// products fit an int32 sum: 128 * 2047 * 8191 < 2^31.
+/// Integer products, of quantised, half-precision and bf16 weights: activations are 12-bit integers with one scale a
+/// token for a run of inputs, weights 14-bit integers with one scale an output, since a block with outliers leaves the
+/// others of its row few bits. A run's products fit an int32 sum: 128 * 2047 * 8191 < 2^31.
 inline constexpr int64_t integer_run = 128;
 inline constexpr int64_t integer_run_words = integer_run / 2 + 1;  // of a token: pairs of inputs, then the scale (f32)
+inline constexpr int64_t integer_step = 8;                         // inputs that such products take at least
 inline constexpr int32_t activation_max = 2047;
 inline constexpr int32_t weight_max = 8191;
 
@@ -78,13 +79,12 @@ struct KernelTable {
 
     /// Rows x [n_rows][n_in], ld apart, n_rows <= token_tile, to [n_in][token_tile].
     void (*pack_f32)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
-    /// The same as integers, two inputs a 32-bit word: [(n_in + 127) / 128][integer_run_words][token_tile]. n_in is a
-    /// multiple of 32. Absent as product_i16 is.
+    /// The same as integers, two inputs a 32-bit word: [(n_in + 127) / 128][integer_run_words][token_tile], with zeros
+    /// up to a multiple of integer_step. Absent as product_i16 is.
     void (*pack_i16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out);
 
-    void (*widen_f16)(const uint16_t * x, int64_t n, float * out);  // n is a multiple of 16
-    /// Pairs of inputs [n_pairs][output_tile][2] to [2 n_pairs][output_tile].
-    void (*widen_bf16)(const uint16_t * x, int64_t n_pairs, float * out);
+    /// Pairs of inputs [n_pairs][output_tile][2] to 14-bit integers, in units of output_scales. Absent as product_i16.
+    void (*widen_bf16)(const uint16_t * x, int64_t n_pairs, const float * output_scales, int16_t * out);
     /// Blocks of a q8_0 tile to 14-bit integers [n_blocks * 16][output_tile][2].
     void (*widen_q8)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
     void (*widen_q4_0)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
@@ -97,7 +97,8 @@ struct KernelTable {
     void (*product_f32)(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
                         int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
     /// The same with packed integers, times the runs' scales and output_scales [n_tiles][output_tile], which come with
-    /// the last inputs, null before: sums are the same however inputs are cut into blocks. k is a multiple of 32.
+    /// the last inputs, null before: sums are the same however inputs are cut into blocks. k is a multiple of
+    /// integer_step.
     void (*product_i16)(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
                         const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
 
@@ -113,6 +114,8 @@ struct KernelTable {
     /// Widened integers [n_pairs][output_tile][2] times output_scales to f32 [2 n_pairs][output_tile]. Tables that
     /// have it keep output_tiles * input_block <= 512: both forms of a block lie side by side.
     void (*float_i16)(const int16_t * x, int64_t n_pairs, const float * output_scales, float * out) = nullptr;
+    /// Pairs of inputs [n_pairs][output_tile][2] to [2 n_pairs][output_tile].
+    void (*float_bf16)(const uint16_t * x, int64_t n_pairs, float * out) = nullptr;
 
     // where bytes multiply faster, for q8_0: as those for integers, but with one scale a token, in token_scales, in an
     // order and a size up to [n_in / 2][token_tile] and that of widened integers, which the three agree on
@@ -122,10 +125,6 @@ struct KernelTable {
     void (*product_bytes)(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b,
                           int64_t next, const float * output_scales, const float * token_scales, float * c, int64_t ldc,
                           bool accumulate, const Ahead & ahead) = nullptr;
-
-    /// As product_f32 with b in half precision, where that is widened on its way into a register.
-    void (*product_f16)(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const uint16_t * b, int64_t ldb,
-                        int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) = nullptr;
 
     // where 8-bit integers multiply faster than 16-bit ones, for products that bear activations of 8 bits
     /// Rows x [n_rows][n_in], ld apart, n_rows <= token_tile, to [(n_in + 127) / 128][i8_run_words][token_tile].

@@ -2,218 +2,42 @@
 
 #include <algorithm>
 
+#include "kernels/tile_product.h"
+
 namespace altclip {
 
 namespace {
 
-constexpr int64_t token_block = 264;  // tokens of a job: their activations stay in the second-level cache
-constexpr int64_t max_input_block = 1024;
-static_assert(token_block % max_token_tile == 0, "whole tiles");
+constexpr int64_t few_tokens_groups = 4;  // groups of tiles of a job of few tokens, since the next one is asked for too
 
-// Few tokens are done before the weights have come from memory: then blocks are small, and products ask for the next.
-constexpr int64_t few_tokens = 48, few_tokens_input_block = 256;
-constexpr int64_t few_tokens_groups = 4;  // groups of tiles of a job then, since the next group is asked for too
-
-/// What a thread works in: weight tiles widened, and the sums of one job.
-struct alignas(64) Scratch {
-    union {
-        float f32[max_input_block * output_tile];
-        int16_t i16[2 * max_input_block * output_tile];  // the upper half: integers on the way to f32 in the lower
-    };
-    float sums[token_block * max_output_tiles * output_tile];
-};
-static_assert(sizeof(Scratch) <= 104 * 1024, "on the stack, of which a thread of musl has 128 KB");
-
-/// Asks the caches for memory that is soon read or written.
-void fetch(const void * memory, int64_t n_bytes) {
+/// Asks the caches for memory that is soon read.
+void fetch(const float * memory, int64_t n) {
 #if defined(__GNUC__)
-    for (int64_t i = 0; i < n_bytes; i += 64) __builtin_prefetch(static_cast<const std::byte *>(memory) + i);
+    for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(memory + i);
     __asm__ volatile("");  // GCC drops calls of functions that do nothing but ask
 #endif
 }
 
-/// Products of up to output_tiles weight tiles with one block of tokens, over all inputs.
-class TileProduct {
-public:
-    /// Of tiles [tile, tile + n_tiles); next_tile: the first of those that this thread multiplies by next.
-    TileProduct(const KernelTable & kernels, Operand operand, const PackedWeight & weight, int64_t tile,
-                int64_t n_tiles, int64_t next_tile, Scratch & scratch)
-        : kernels_(kernels),
-          operand_(operand),
-          weight_(weight),
-          tile_(tile),
-          n_tiles_(n_tiles),
-          next_tile_(next_tile),
-          scratch_(scratch) {}
-
-    /// Calls before(i, n_tile) ahead of the last product of tokens [i, i + n_tile) of the block, and after(i, n_tile,
-    /// sums) once their sums [n_tile][n_tiles][output_tile] are complete.
-    template <typename Before, typename After>
-    void run(const float * packed, int64_t n_rows, int64_t first_row, int64_t n, const Before & before,
-             const After & after) {
-        const int64_t n_in = weight_.n_in(), token_tile = kernels_.token_tile, ld = n_tiles_ * output_tile;
-        const int64_t input_block = input_block_of(n);
-        const bool in_place = reads_in_place(n);
-        const int64_t row_words = words_of_row(operand_, n_in);
-        const float * token_scales = packed + n_token_tiles(kernels_, n_rows) * token_tile * row_words;
-        for (int64_t k = 0; k < n_in; k += input_block) {
-            const int64_t n_k = std::min(input_block, n_in - k);
-            const bool last = k + n_k == n_in;
-            const Widened w = in_place ? tiles_in_place(k) : widen(k, n_k);
-            const int64_t n_steps = words_of_row(operand_, n_k);
-            const float * output_scales = last && ggml_is_quantized(weight_.type()) ? weight_.scales(tile_) : nullptr;
-            Ahead next = ahead(k, n_k, (n + token_tile - 1) / token_tile, n_steps);
-            for (int64_t i = 0; i < n; i += token_tile) {
-                const int64_t row = first_row + i, n_tile = std::min(token_tile, n - i);
-                float * sums = scratch_.sums + i * ld;
-                // a tile begins at row * row_words: it holds token_tile rows
-                const float * tokens = packed + row * row_words + words_of_row(operand_, k) * token_tile;
-                const auto * words = reinterpret_cast<const int32_t *>(tokens);
-                if (last) before(i, n_tile);
-                switch (operand_) {
-                    case Operand::f32:
-                        if (in_place && weight_.type() == GGML_TYPE_F16) {
-                            kernels_.product_f16(n_tile, n_tiles_, n_k, tokens, static_cast<const uint16_t *>(w.data),
-                                                 output_tile, w.next, sums, ld, k > 0, next);
-                        } else {
-                            kernels_.product_f32(n_tile, n_tiles_, n_k, tokens, static_cast<const float *>(w.data),
-                                                 output_tile, w.next, sums, ld, k > 0, next);
-                        }
-                        break;
-                    case Operand::i16:
-                        kernels_.product_i16(n_tile, n_tiles_, n_k, words, static_cast<const int16_t *>(w.data), w.next,
-                                             output_scales, sums, ld, k > 0, next);
-                        break;
-                    case Operand::bytes:
-                        kernels_.product_bytes(n_tile, n_tiles_, n_k, words, static_cast<const int16_t *>(w.data),
-                                               w.next, weight_.scales(tile_), token_scales + row, sums, ld, k > 0,
-                                               next);
-                        break;
-                    case Operand::i8:
-                        i8_products(kernels_, weight_.type())
-                            .product(n_tile, n_tiles_, (n_k + i8_run - 1) / i8_run, words,
-                                     static_cast<const int16_t *>(w.data), w.next, output_scales, sums, ld, k > 0,
-                                     next);
-                        break;
-                    case Operand::bf16:
-                        kernels_.product_bf16(n_tile, n_tiles_, (n_k + 1) / 2, words,
-                                              static_cast<const int16_t *>(w.data), w.next, sums, ld, k > 0, next);
-                        break;
-                }
-                if (last) after(i, n_tile, sums);
-                next.memory += n_steps * next.step;
-            }
-        }
-    }
-
-private:
-    /// Tiles as a product takes them, each `next` numbers behind the one before.
-    struct Widened {
-        const void * data;
-        int64_t next;
-    };
-
-    /// Inputs that n tokens are multiplied by before the next. Of one tile of tokens 4 kB of each tile's weights: the
-    /// next, which the product asks for, find room in the first-level cache beside them.
-    int64_t input_block_of(int64_t n) const {
-        if (n > few_tokens) return kernels_.input_block;
-        if (n > kernels_.token_tile || ggml_is_quantized(weight_.type())) return few_tokens_input_block;
-        return few_tokens_input_block / static_cast<int64_t>(ggml_type_size(weight_.type()));
-    }
-
-    /// Whether products with n tokens read the packed weights themselves. Half precision is worth widening where it
-    /// serves more than two products.
-    bool reads_in_place(int64_t n) const {
-        switch (weight_.type()) {
-            case GGML_TYPE_F32: return true;
-            case GGML_TYPE_F16: return kernels_.product_f16 && n <= 2 * kernels_.token_tile;
-            case GGML_TYPE_BF16: return kernels_.product_bf16 != nullptr;
-            default: return false;
-        }
-    }
-
-    /// Inputs from k on of the tiles, where they lie.
-    Widened tiles_in_place(int64_t k) const {
-        const size_t size = ggml_type_size(weight_.type());
-        return {weight_.tile(tile_) + static_cast<size_t>(k * output_tile) * size,
-                static_cast<int64_t>(weight_.tile_bytes() / size)};
-    }
-
-    /// Inputs [k, k + n_k) of the tiles.
-    Widened widen(int64_t k, int64_t n_k) {
-        const int64_t next = kernels_.input_block * output_tile;
-        for (int64_t t = 0; t < n_tiles_; ++t) {
-            const std::byte * tile = weight_.tile(tile_ + t);
-            const auto * half = reinterpret_cast<const uint16_t *>(tile) + k * output_tile;
-            switch (weight_.type()) {
-                case GGML_TYPE_F16: kernels_.widen_f16(half, n_k * output_tile, scratch_.f32 + t * next); break;
-                case GGML_TYPE_BF16: kernels_.widen_bf16(half, (n_k + 1) / 2, scratch_.f32 + t * next); break;
-                default: widen_quantised(reinterpret_cast<const uint8_t *>(tile), t, k, n_k, next);
-            }
-        }
-        return {scratch_.f32, next};
-    }
-
-    /// The weights that come after inputs [k, k + n_k): what the first of n_products asks for in n_steps.
-    Ahead ahead(int64_t k, int64_t n_k, int64_t n_products, int64_t n_steps) const {
-        const bool last = k + n_k == weight_.n_in();
-        const int64_t tile = last ? next_tile_ : tile_;
-        if (tile + n_tiles_ > weight_.n_tiles()) return {weight_.tile(tile_), 0, 0};
-        const auto tile_bytes = static_cast<int64_t>(weight_.tile_bytes()), input_bytes = tile_bytes / weight_.n_in();
-        return {weight_.tile(tile) + (last ? 0 : input_bytes * (k + n_k)),
-                input_bytes * n_k / (n_products * n_steps) + 1, tile_bytes};
-    }
-
-    /// Inputs [k, k + n_k) of tile t, to integers, to bytes, or by way of integers to f32.
-    void widen_quantised(const uint8_t * data, int64_t t, int64_t k, int64_t n_k, int64_t next) {
-        const uint8_t * blocks = data + k / 32 * static_cast<int64_t>(weight_.block_bytes());
-        switch (operand_) {
-            case Operand::i16: widen_integers()(blocks, n_k / 32, scratch_.i16 + t * next); break;
-            case Operand::i8:
-                i8_products(kernels_, weight_.type()).widen(blocks, n_k / 32, scratch_.i16 + t * next);
-                break;
-            case Operand::bytes: kernels_.widen_bytes(blocks, n_k / 32, scratch_.i16 + t * next); break;
-            default:
-                widen_integers()(blocks, n_k / 32, scratch_.i16 + max_input_block * output_tile);
-                kernels_.float_i16(scratch_.i16 + max_input_block * output_tile, n_k / 2, weight_.scales(tile_ + t),
-                                   scratch_.f32 + t * next);
-        }
-    }
-
-    auto widen_integers() const -> decltype(KernelTable::widen_q8) {
-        switch (weight_.type()) {
-            case GGML_TYPE_Q4_0: return kernels_.widen_q4_0;
-            case GGML_TYPE_Q4_K: return kernels_.widen_q4_k;
-            case GGML_TYPE_Q5_K: return kernels_.widen_q5_k;
-            case GGML_TYPE_Q6_K: return kernels_.widen_q6_k;
-            default: return kernels_.widen_q8;
-        }
-    }
-
-    const KernelTable & kernels_;
-    Operand operand_;
-    const PackedWeight & weight_;
-    int64_t tile_;
-    int64_t n_tiles_;
-    int64_t next_tile_;
-    Scratch & scratch_;
-};
+/// Asks for memory that is soon written, so that no other core has it then.
+#if defined(__GNUC__) && defined(__x86_64__)
+__attribute__((target("prfchw")))  // else GCC asks for it as if it were read; CPUs without it do nothing
+#endif
+void fetch_to_write(float * memory, int64_t n) {
+#if defined(__GNUC__)
+    for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(memory + i, 1);
+    __asm__ volatile("");
+#endif
+}
 
 /// Groups of tiles that a product takes at once.
 int64_t n_groups(const KernelTable & kernels, const LinearPart & part) {
     return part.weight ? (part.weight->n_tiles() + kernels.output_tiles - 1) / kernels.output_tiles : 0;
 }
 
-struct Rows {
-    const float * residual;
-    int64_t ld_residual;
-    float * y;
-    int64_t ld;
-};
-
-/// Tokens [first, first + n) by one group of all parts' tiles; this thread's next group is the one behind it.
+/// Tokens [first, first + n) by one group of all parts' tiles; this thread's next group is the one behind it. `rows`
+/// begin with token `first`, their y with column `first_column`.
 void run_group(const LinearTask & task, int64_t group, const float * packed, int64_t n_rows, int64_t first, int64_t n,
-               const Rows & rows, Scratch & scratch) {
+               const LinearRows & rows, int64_t first_column, ProductScratch & scratch) {
     const KernelTable & kernels = *task.kernels;
     const LinearPart * part = task.parts.data();
     for (; group >= n_groups(kernels, *part); ++part) group -= n_groups(kernels, *part);
@@ -225,38 +49,40 @@ void run_group(const LinearTask & task, int64_t group, const float * packed, int
     const auto residual = [&](int64_t row) {
         return rows.residual ? rows.residual + row * rows.ld_residual + column : nullptr;
     };
-    const auto y = [&](int64_t row) { return rows.y + row * rows.ld + column; };
-    const auto bytes = n_outputs * static_cast<int64_t>(sizeof(float));
+    const auto y = [&](int64_t row) { return rows.y + row * rows.ld + column - first_column; };
     TileProduct(kernels, task.operand, *part->weight, tile, n_tiles, tile + kernels.output_tiles, scratch)
         .run(
             packed, n_rows, first, n,
-            [&](int64_t i, int64_t n_tile) {
-                for (int64_t row = first + i; row < first + i + n_tile; ++row) {
-                    fetch(y(row), bytes);
-                    if (rows.residual) fetch(residual(row), bytes);
+            [&](int64_t row, int64_t n_tile) {
+                for (const int64_t end = row + n_tile; row < end; ++row) {
+                    fetch_to_write(y(row), n_outputs);
+                    if (rows.residual) fetch(residual(row), n_outputs);
                 }
             },
-            [&](int64_t i, int64_t n_tile, const float * sums) {
-                for (int64_t r = 0; r < n_tile; ++r) {
-                    const int64_t row = first + i + r;
-                    kernels.finish(sums + r * n_tiles * output_tile, n_outputs, bias, task.activation, residual(row),
-                                   y(row));
-                }
+            [&](int64_t row, int64_t n_tile, const float * sums) {
+                for (const int64_t end = row + n_tile; row < end; ++row, sums += n_tiles * output_tile)
+                    kernels.finish(sums, n_outputs, bias, task.activation, residual(row), y(row));
             });
 }
 
 }  // namespace
 
-void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const float * residual, int64_t ld_residual,
-                float * y, int64_t ld) {
+int64_t linear_scratch_size(int64_t n_rows) {
+    return std::min(n_rows, token_block) * integer_run;
+}
+
+void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const LinearRows & rows,
+                float * strip_of_outputs) {
     const KernelTable & kernels = *task.kernels;
-    Scratch scratch;
+    ProductScratch scratch;
     int64_t n_all = 0;
     for (const LinearPart & part : task.parts) n_all += n_groups(kernels, part);
     // blocks of equal size, so that the last one is not a stub
     const int64_t n_blocks = (n_rows + token_block - 1) / token_block;
     const int64_t block = (n_token_tiles(kernels, n_rows) + n_blocks - 1) / n_blocks * kernels.token_tile;
-    const int64_t n_job_groups = n_rows <= few_tokens ? few_tokens_groups : 1;
+    const int64_t n_job_groups = task.packed_as         ? integer_run / (kernels.output_tiles * output_tile)
+                                 : n_rows <= few_tokens ? few_tokens_groups
+                                                        : 1;
     const int64_t n_jobs = (n_all + n_job_groups - 1) / n_job_groups;
     // Each thread has a strip of the outputs as long as threads keep step: two that write side by side would take the
     // cache's lines from each other.
@@ -264,11 +90,18 @@ void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const f
     for (int64_t job = task.next++; job < n_jobs * n_blocks; job = task.next++) {
         if (task.aborted && (*task.aborted)()) return;
         const int64_t first = job / n_jobs * block, n = std::min(block, n_rows - first);
+        if (n <= 0) continue;
         const int64_t strip = job % n_jobs % n_strips, place = job % n_jobs / n_strips;
         const int64_t group = (strip * n_strip + std::min(strip, n_rest) + place) * n_job_groups;
         const int64_t end = std::min(group + n_job_groups, n_all);
-        for (int64_t g = group; n > 0 && g < end; ++g) {
-            run_group(task, g, packed, n_rows, first, n, {residual, ld_residual, y, ld}, scratch);
+        LinearRows here{rows.residual ? rows.residual + first * rows.ld_residual : nullptr, rows.ld_residual,
+                        rows.y + first * rows.ld, rows.ld};
+        const int64_t column = task.packed_as ? group * kernels.output_tiles * output_tile : 0;
+        if (task.packed_as) here = {nullptr, 0, strip_of_outputs, integer_run};
+        for (int64_t g = group; g < end; ++g) run_group(task, g, packed, n_rows, first, n, here, column, scratch);
+        if (task.packed_as) {
+            const int64_t n_out = task.parts[0].weight->n_out(), n_columns = std::min(integer_run, n_out - column);
+            pack_strip(kernels, *task.packed_as, here.y, here.ld, first, n, column, n_columns, n_out, rows.y);
         }
     }
 }

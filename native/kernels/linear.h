@@ -26,14 +26,27 @@ struct LinearTask {
     std::array<LinearPart, 3> parts;  // of one kind and one n_in; the unused have no weight
     Operand operand = Operand::f32;   // of all parts; activations are packed so
     std::optional<Activation> activation;
+    /// Outputs leave packed, as pack_rows would pack them, for products that take this (not bytes). Of one part alone,
+    /// without a residual.
+    std::optional<Operand> packed_as;
     int64_t n_threads = 1;                            // that take jobs, each in a strip of the outputs
     std::atomic<int64_t> next{0};                     // job
     const std::function<bool()> * aborted = nullptr;  // asked before each job, from any thread
 };
 
+/// Rows of a layer's outputs, or of what is added to them: `ld` apart.
+struct LinearRows {
+    const float * residual = nullptr;
+    int64_t ld_residual = 0;
+    float * y = nullptr;
+    int64_t ld = 0;
+};
+
 /// Takes jobs until none is left, or the task is aborted: then y is incomplete. packed: what pack_rows made of n_rows
-/// rows; residual and y [n_rows][...], ld apart.
-void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const float * residual, int64_t ld_residual,
-                float * y, int64_t ld);
+/// rows. With packed_as, y is packed rows (ld means nothing), and `scratch` has room for linear_scratch_size(n_rows)
+/// numbers, for this thread alone.
+void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const LinearRows & rows,
+                float * scratch = nullptr);
+int64_t linear_scratch_size(int64_t n_rows);
 
 }  // namespace altclip

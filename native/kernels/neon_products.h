@@ -18,8 +18,6 @@ constexpr KernelTable table() {
     t.output_tiles = 1;
     t.input_block = input_block;
     t.pack_f32 = pack_f32;
-    t.widen_f16 = widen_f16;
-    t.widen_bf16 = widen_bf16;
     t.widen_q8 = widen_q8;
     t.widen_q4_0 = widen_q4_0;
     t.widen_q4_k = widen_q4_k;
@@ -27,6 +25,7 @@ constexpr KernelTable table() {
     t.widen_q6_k = widen_q6_k;
     t.product_f32 = product_f32;
     t.float_i16 = float_i16;
+    t.float_bf16 = float_bf16;
     t.finish = finish;
     t.layer_norm = layer_norm;
     t.softmax = softmax;

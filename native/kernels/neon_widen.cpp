@@ -77,15 +77,7 @@ inline void widen_with_minimum(const uint8_t * blocks, int64_t n_blocks, int16_t
 
 }  // namespace
 
-void widen_f16(const uint16_t * x, int64_t n, float * out) {
-    for (int64_t i = 0; i < n; i += 8) {
-        const float16x8_t half = vreinterpretq_f16_u16(vld1q_u16(x + i));
-        vst1q_f32(out + i, vcvt_f32_f16(vget_low_f16(half)));
-        vst1q_f32(out + i + 4, vcvt_high_f32_f16(half));
-    }
-}
-
-void widen_bf16(const uint16_t * x, int64_t n_pairs, float * out) {
+void float_bf16(const uint16_t * x, int64_t n_pairs, float * out) {
     const uint32x4_t upper = vdupq_n_u32(0xffff0000);
     for (int64_t i = 0; i < n_pairs; ++i, out += 2 * output_tile) {
         for (int64_t j = 0; j < output_tile; j += 4, x += 8) {

@@ -5,8 +5,7 @@
 
 namespace altclip::neon {
 
-void widen_f16(const uint16_t * x, int64_t n, float * out);
-void widen_bf16(const uint16_t * x, int64_t n_pairs, float * out);
+void float_bf16(const uint16_t * x, int64_t n_pairs, float * out);
 void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 void widen_q4_0(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 void widen_q4_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out);

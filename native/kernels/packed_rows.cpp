@@ -15,12 +15,13 @@ const I8Products & i8_products(const KernelTable & kernels, ggml_type weight) {
 }
 
 Operand operand_of(const KernelTable & kernels, ggml_type weight, Precision precision) {
+    if (weight == GGML_TYPE_F32) return Operand::f32;
+    if (weight == GGML_TYPE_BF16 && kernels.product_bf16) return Operand::bf16;
     if (ggml_is_quantized(weight)) {
         if (precision == Precision::coarse && i8_products(kernels, weight).product) return Operand::i8;
         if (weight == GGML_TYPE_Q8_0 && kernels.product_bytes) return Operand::bytes;
-        if (kernels.product_i16) return Operand::i16;
     }
-    return weight == GGML_TYPE_BF16 && kernels.product_bf16 ? Operand::bf16 : Operand::f32;
+    return kernels.product_i16 ? Operand::i16 : Operand::f32;
 }
 
 int64_t n_token_tiles(const KernelTable & kernels, int64_t n_rows) {
@@ -38,29 +39,39 @@ int64_t packed_rows_size(const KernelTable & kernels, Operand operand, int64_t n
     return n * words_of_row(operand, n_in) + (operand == Operand::bytes ? n : 0);  // then a scale a token
 }
 
+void pack_strip(const KernelTable & kernels, Operand operand, const float * x, int64_t ld, int64_t first_row, int64_t n,
+                int64_t k, int64_t n_k, int64_t n_in, float * packed) {
+    const int64_t token_tile = kernels.token_tile, row_words = words_of_row(operand, n_in);
+    packed += first_row * row_words + words_of_row(operand, k) * token_tile;
+    for (int64_t i = 0; i < n; i += token_tile, x += token_tile * ld, packed += token_tile * row_words) {
+        const int64_t n_tile = std::min(token_tile, n - i);
+        auto * words = reinterpret_cast<int32_t *>(packed);
+        switch (operand) {
+            case Operand::f32: kernels.pack_f32(x, ld, n_tile, n_k, packed); break;
+            case Operand::i16: kernels.pack_i16(x, ld, n_tile, n_k, words); break;
+            case Operand::i8: kernels.pack_i8(x, ld, n_tile, n_k, words); break;
+            case Operand::bf16: kernels.pack_bf16(x, ld, n_tile, n_k, words); break;
+            case Operand::bytes: break;
+        }
+    }
+}
+
 void pack_rows(const KernelTable & kernels, Operand operand, const float * x, int64_t ld, int64_t n_rows, int64_t n_in,
                float * packed, int ith, int nth) {
+    if (operand != Operand::bytes) {
+        // A share is a strip of inputs, which the same thread may have written as outputs of the last product: what
+        // another core wrote comes slowly.
+        const auto border = [n_in, nth](int i) { return i < nth ? n_in / integer_run * i / nth * integer_run : n_in; };
+        const int64_t k = border(ith);
+        return pack_strip(kernels, operand, x + k, ld, 0, n_rows, k, border(ith + 1) - k, n_in, packed);
+    }
     const int64_t n_tiles = n_token_tiles(kernels, n_rows), token_tile = kernels.token_tile;
     const int64_t row_words = words_of_row(operand, n_in);
     float * scales = packed + n_tiles * token_tile * row_words;
-    // A share is a strip of inputs, which the same thread may have written as outputs of the last product: what another
-    // core wrote comes slowly. Bytes have one scale a row, so that theirs is whole rows.
-    const bool strips = operand != Operand::bytes;
-    const auto border = [n_in, nth](int i) { return i < nth ? n_in / i8_run * i / nth * i8_run : n_in; };
-    const int64_t k = strips ? border(ith) : 0, n_k = (strips ? border(ith + 1) : n_in) - k;
-    const int64_t end = strips ? n_tiles : n_tiles * (ith + 1) / nth;
-    for (int64_t t = strips ? 0 : n_tiles * ith / nth; t < end; ++t) {
-        const int64_t row = t * token_tile, n = std::min(token_tile, n_rows - row);
-        const float * from = x + row * ld + k;
-        float * target = packed + row * row_words + words_of_row(operand, k) * token_tile;
-        auto * words = reinterpret_cast<int32_t *>(target);
-        switch (operand) {
-            case Operand::f32: kernels.pack_f32(from, ld, n, n_k, target); break;
-            case Operand::i16: kernels.pack_i16(from, ld, n, n_k, words); break;
-            case Operand::bytes: kernels.pack_bytes(from, ld, n, n_k, words, scales + row); break;
-            case Operand::i8: kernels.pack_i8(from, ld, n, n_k, words); break;
-            case Operand::bf16: kernels.pack_bf16(from, ld, n, n_k, words); break;
-        }
+    for (int64_t t = n_tiles * ith / nth; t < n_tiles * (ith + 1) / nth; ++t) {
+        const int64_t row = t * token_tile;
+        kernels.pack_bytes(x + row * ld, ld, std::min(token_tile, n_rows - row), n_in,
+                           reinterpret_cast<int32_t *>(packed + row * row_words), scales + row);
     }
 }
 

@@ -9,8 +9,8 @@
 
 namespace altclip {
 
-/// What a table's products with weights of this type take: where they are quantised integers or bytes, of 8 bits if
-/// `precision` is coarse, and bf16 for bf16, as far as the table has such products; f32 otherwise.
+/// What a table's products with weights of this type take, as far as it has such products: bf16 for bf16, bytes for
+/// quantised ones if `precision` is coarse (and for q8_0 on Arm), 16-bit integers for all but f32.
 Operand operand_of(const KernelTable & kernels, ggml_type weight, Precision precision);
 
 /// 32-bit words that n_rows rows of n_in activations take when packed.
@@ -19,6 +19,11 @@ int64_t packed_rows_size(const KernelTable & kernels, Operand operand, int64_t n
 /// Packs rows x [n_rows][n_in], ld apart; the share of thread `ith` of `nth`.
 void pack_rows(const KernelTable & kernels, Operand operand, const float * x, int64_t ld, int64_t n_rows, int64_t n_in,
                float * packed, int ith, int nth);
+
+/// Inputs [k, k + n_k) of n rows, the first of which begins a tile of tokens, to their places among n_in inputs of all
+/// rows: x [n][n_k], ld apart. k is a multiple of integer_run, and n_k too but for the last inputs; not for bytes.
+void pack_strip(const KernelTable & kernels, Operand operand, const float * x, int64_t ld, int64_t first_row, int64_t n,
+                int64_t k, int64_t n_k, int64_t n_in, float * packed);
 
 /// Of n_rows rows.
 int64_t n_token_tiles(const KernelTable & kernels, int64_t n_rows);

@@ -1,6 +1,7 @@
 #include "kernels/packed_weight.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstring>
 #include <iterator>
@@ -36,7 +37,7 @@ int64_t bytes_of_block(ggml_type type) {
 
 size_t bytes_of_tile(ggml_type type, int64_t n_in) {
     if (ggml_is_quantized(type)) return static_cast<size_t>(n_in / 32 * bytes_of_block(type));
-    if (type == GGML_TYPE_BF16) n_in = (n_in + 1) / 2 * 2;
+    if (type != GGML_TYPE_F32) n_in = (n_in + integer_step - 1) / integer_step * integer_step;
     return static_cast<size_t>(n_in * output_tile) * ggml_type_size(type);
 }
 
@@ -44,11 +45,11 @@ int64_t tiles_of(int64_t n_out) {
     return (n_out + output_tile - 1) / output_tile;
 }
 
-/// To groups of n_group inputs by 16 outputs. Sixteen inputs of a row at a time, so that what is read comes in whole
-/// cache lines and what is written stays near.
-template <int64_t n_group, typename T>
+/// To groups of n_group inputs by 16 outputs, of a multiple of n_step inputs in all. Sixteen inputs of a row at a time,
+/// so that what is read comes in whole cache lines and what is written stays near.
+template <int64_t n_group, int64_t n_step = n_group, typename T>
 void pack_plain(const T * rows, int64_t n_in, int64_t n_rows, T * out) {
-    const int64_t n_padded = (n_in + n_group - 1) / n_group * n_group;
+    const int64_t n_padded = (n_in + n_step - 1) / n_step * n_step;
     if (n_rows < output_tile || n_padded > n_in) std::fill_n(out, n_padded * output_tile, T{});
     for (int64_t first = 0; first < n_in; first += 16) {
         const int64_t last = std::min<int64_t>(first + 16, n_in);
@@ -57,6 +58,47 @@ void pack_plain(const T * rows, int64_t n_in, int64_t n_rows, T * out) {
                 out[(i / n_group * output_tile + r) * n_group + i % n_group] = rows[r * n_in + i];
         }
     }
+}
+
+/// Rounded to nearest, |x| below 2^22; unlike lrintf compilers make vectors of it.
+int16_t nearest_integer(float x) {
+    const float shifted = x + 0x1.8p23f;
+    int32_t bits;
+    std::memcpy(&bits, &shifted, sizeof(bits));
+    return static_cast<int16_t>(bits);
+}
+
+/// Of n numbers of 16 bits, without their signs: then the bits have the numbers' order, what is no number above all.
+uint16_t largest_bits(const uint16_t * x, int64_t n) {
+    int most = 0;
+    for (int64_t i = 0; i < n; ++i) most = std::max(most, x[i] & 0x7fff);
+    return static_cast<uint16_t>(most);
+}
+
+/// What an integer stands for where `largest` becomes weight_max; NaN where that is no number, so that no output is
+/// one.
+float scale_of(float largest) {
+    const float scale = largest / static_cast<float>(weight_max);
+    if (scale < FLT_MIN) return 0;  // it has no inverse
+    return std::isfinite(scale) ? scale : NAN;
+}
+
+/// Integers of 14 bits in place of half-precision numbers, which have eleven: weights of an eighth of their row's
+/// largest and above keep all of them, smaller ones are rounded at the same place behind the point.
+void pack_f16(const ggml_fp16_t * rows, int64_t n_in, int64_t n_rows, int16_t * out, float * scales) {
+    std::vector<int16_t> integers(static_cast<size_t>(n_in * n_rows));
+    int16_t * row = integers.data();
+    for (int64_t r = 0; r < n_rows; ++r, rows += n_in, row += n_in) {
+        scales[r] = scale_of(ggml_fp16_to_fp32(largest_bits(rows, n_in)));
+        const float inverse = scales[r] > 0 ? 1 / scales[r] : 0.0f;
+        for (int64_t i = 0; i < n_in; ++i) {
+            const uint32_t bits = (rows[i] & 0x7fffu) << 13 | (rows[i] & 0x8000u) << 16;
+            float value;
+            std::memcpy(&value, &bits, sizeof(value));
+            row[i] = nearest_integer(value * 0x1p112f * inverse);  // 2^112: what the exponents' biases differ by
+        }
+    }
+    pack_plain<2, integer_step>(integers.data(), n_in, n_rows, out);
 }
 
 /// w = q d: with 128 times the row's largest d as 14 bits, w = (q m / 128) s, m = 128 d / s; that division is
@@ -176,7 +218,7 @@ bool PackedWeight::supports(ggml_type type) {
 }
 
 size_t PackedWeight::n_bytes(ggml_type type, int64_t n_in, int64_t n_out) {
-    const size_t scales = ggml_is_quantized(type) ? static_cast<size_t>(output_tile) * sizeof(float) : 0;
+    const size_t scales = has_scales(type) ? static_cast<size_t>(output_tile) * sizeof(float) : 0;
     return static_cast<size_t>(tiles_of(n_out)) * (bytes_of_tile(type, n_in) + scales);
 }
 
@@ -195,16 +237,21 @@ void PackedWeight::pack(const void * rows, int64_t first, int64_t last) {
         const auto * source =
             static_cast<const std::byte *>(rows) + static_cast<size_t>(t * output_tile) * ggml_row_size(type_, n_in_);
         std::byte * target = memory_.get() + static_cast<size_t>(t) * tile_bytes_;
-        if (ggml_is_quantized(type_)) std::fill_n(scales + t * output_tile, output_tile, 0.0f);
+        if (has_scales(type_)) std::fill_n(scales + t * output_tile, output_tile, 0.0f);
         if (type_ == GGML_TYPE_Q8_0) {
             pack_q8(reinterpret_cast<const Q8Block *>(source), n_in_, n_rows, target, scales + t * output_tile);
         } else if (ggml_is_quantized(type_)) {
             pack_low_bits(type_, source, n_in_, n_rows, target, scales + t * output_tile);
         } else if (type_ == GGML_TYPE_F32) {
             pack_plain<1>(reinterpret_cast<const float *>(source), n_in_, n_rows, reinterpret_cast<float *>(target));
+        } else if (type_ == GGML_TYPE_F16) {
+            pack_f16(reinterpret_cast<const ggml_fp16_t *>(source), n_in_, n_rows, reinterpret_cast<int16_t *>(target),
+                     scales + t * output_tile);
         } else {
-            const auto pack = type_ == GGML_TYPE_BF16 ? pack_plain<2, uint16_t> : pack_plain<1, uint16_t>;
-            pack(reinterpret_cast<const uint16_t *>(source), n_in_, n_rows, reinterpret_cast<uint16_t *>(target));
+            const auto * numbers = reinterpret_cast<const uint16_t *>(source);
+            pack_plain<2, integer_step>(numbers, n_in_, n_rows, reinterpret_cast<uint16_t *>(target));
+            for (int64_t r = 0; r < n_rows; ++r)
+                scales[t * output_tile + r] = scale_of(ggml_bf16_to_fp32({largest_bits(numbers + r * n_in_, n_in_)}));
         }
     }
 }

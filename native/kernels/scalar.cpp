@@ -31,9 +31,11 @@ void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t
             }
             const float scale = largest / static_cast<float>(activation_max);
             const float inverse = scale < FLT_MIN ? 0.0f : 1 / scale;  // below, it has no inverse: then all are zero
-            for (int64_t i = 0; i < n; i += 2) {
-                const int16_t pair[2] = {static_cast<int16_t>(std::lrintf(row[i] * inverse)),
-                                         static_cast<int16_t>(std::lrintf(row[i + 1] * inverse))};
+            const auto rounded = [&](int64_t i) {
+                return static_cast<int16_t>(i < n ? std::lrintf(row[i] * inverse) : 0);
+            };
+            for (int64_t i = 0; i < n || i % integer_step != 0; i += 2) {
+                const int16_t pair[2] = {rounded(i), rounded(i + 1)};
                 std::memcpy(&out[i / 2 * token_tile + r], pair, sizeof(pair));
             }
             std::memcpy(&out[integer_run / 2 * token_tile + r], &scale, sizeof(scale));
@@ -41,16 +43,10 @@ void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t
     }
 }
 
-void widen_f16(const uint16_t * x, int64_t n, float * out) {
-    ggml_fp16_to_fp32_row(x, out, n);
-}
-
-void widen_bf16(const uint16_t * x, int64_t n_pairs, float * out) {
-    for (int64_t i = 0; i < 2 * n_pairs; ++i) {
-        for (int64_t j = 0; j < output_tile; ++j) {
-            const uint32_t bits = static_cast<uint32_t>(x[(i / 2 * output_tile + j) * 2 + i % 2]) << 16;
-            std::memcpy(&out[i * output_tile + j], &bits, sizeof(bits));
-        }
+void widen_bf16(const uint16_t * x, int64_t n_pairs, const float * output_scales, int16_t * out) {
+    for (int64_t i = 0; i < n_pairs * output_tile * 2; ++i) {
+        const float scale = output_scales[i / 2 % output_tile];
+        out[i] = static_cast<int16_t>(scale > 0 ? std::lrintf(ggml_bf16_to_fp32({x[i]}) * (1 / scale)) : 0);
     }
 }
 
@@ -179,7 +175,6 @@ const KernelTable scalar_kernels = {token_tile,
                                     1024,
                                     pack_f32,
                                     pack_i16,
-                                    widen_f16,
                                     widen_bf16,
                                     widen_q8,
                                     widen_low_bits<4, false, q4_0_block_bytes>,

@@ -81,7 +81,7 @@ std::vector<float> run_product(Isa isa, const Matrix & m, const std::vector<floa
     task.parts[0] = {&weight, bias.data(), 0};
     task.activation = activation;
     std::vector<float> y(static_cast<size_t>(n_rows * m.n_out));
-    run_linear(task, packed.data(), n_rows, residual.data(), m.n_out, y.data(), m.n_out);
+    run_linear(task, packed.data(), n_rows, {residual.data(), m.n_out, y.data(), m.n_out});
     return y;
 }
 
@@ -144,8 +144,8 @@ struct Shape {
     int64_t n_in, n_out, n_rows;
 };
 constexpr Precision precisions[] = {Precision::fine, Precision::coarse};
-constexpr ggml_type quantized_types[] = {GGML_TYPE_Q8_0, GGML_TYPE_Q6_K, GGML_TYPE_Q5_K, GGML_TYPE_Q4_K,
-                                         GGML_TYPE_Q4_0};
+constexpr ggml_type integer_types[] = {GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q6_K,
+                                       GGML_TYPE_Q5_K, GGML_TYPE_Q4_K, GGML_TYPE_Q4_0};
 constexpr ggml_type weight_types[] = {GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0,
                                       GGML_TYPE_Q6_K, GGML_TYPE_Q5_K, GGML_TYPE_Q4_K, GGML_TYPE_Q4_0};
 // none, one and many tiles; nothing a multiple of anything where the type allows it; more than one block of inputs and
@@ -182,18 +182,21 @@ TEST("products of every weight type against sums in double") {
                     const double error =
                         relative_error(run_product(isa, m, x, shape.n_rows, {}, bias, residual, precision),
                                        exact_product(m, taken(isa, m, x, precision), shape.n_rows, bias, residual));
+                    const Operand operand = operand_of(kernel_table(isa), type, precision);
+                    const bool exact = type == GGML_TYPE_F32 || (type == GGML_TYPE_BF16 && operand != Operand::i16);
                     // integers: 14-bit weights and 12-bit activations beside q8_0's own 5e-3
-                    at_most(error, ggml_is_quantized(type) ? 8e-4 : 1e-6, isa,
-                            std::string(ggml_type_name(type)) + " product");
+                    at_most(error, exact ? 1e-6 : 8e-4, isa, std::string(ggml_type_name(type)) + " product");
                 }
             }
         }
     }
 }
 
-TEST("products of every quantised type with zero blocks, outliers and blocks of one sign, one token and many") {
+TEST(
+    "products of every type that becomes integers with zero blocks, outliers and blocks of one sign, one token and "
+    "many") {
     for (const Isa isa : supported_isas()) {
-        for (const ggml_type type : quantized_types) {
+        for (const ggml_type type : integer_types) {
             constexpr int64_t n_in = 512, n_out = 37;
             std::vector<float> values = noise(n_in * n_out, 0.05f);
             for (int64_t o = 0; o < n_out; ++o) {
@@ -216,7 +219,8 @@ TEST("products of every quantised type with zero blocks, outliers and blocks of 
                     const std::string what = std::string(ggml_type_name(type)) + " product";
                     // Beside an outlier a hundred times the rest, 14 bits a row leave the rest 82 integers, whose
                     // rounding is 1 / sqrt(12) / 82 = 3.5e-3; q4_K and q5_K round scale and minimum too: times sqrt(3).
-                    at_most(relative_error(got, expected), 7e-3, isa, what);
+                    // With one token, 37 outputs lie some 30 % about that.
+                    at_most(relative_error(got, expected), 8e-3, isa, what);
                     for (int64_t r = 0; r < n_rows; ++r)
                         at_most(std::fabs(got[static_cast<size_t>(r * n_out + 9)]), 0, isa, what + " of a zero row");
                 }
@@ -251,6 +255,40 @@ TEST("products of K-quant blocks that no quantiser writes: one value of q, a sca
     }
 }
 
+TEST("outputs that leave packed are those that are packed afterwards") {
+    for (const Isa isa : supported_isas()) {
+        const KernelTable & kernels = kernel_table(isa);
+        for (const auto & [n_out, n_rows] : {std::pair<int64_t, int64_t>(15, 1), {100, 7}, {128, 50}, {300, 541}}) {
+            const Matrix m = make_matrix(GGML_TYPE_F32, 40, n_out);
+            const PackedWeight weight = packed_weight(m);
+            const std::vector<float> x = noise(m.n_in * n_rows), bias = noise(n_out);
+            std::vector<float> packed(static_cast<size_t>(packed_rows_size(kernels, Operand::f32, m.n_in, n_rows)));
+            pack_rows(kernels, Operand::f32, x.data(), m.n_in, n_rows, m.n_in, packed.data(), 0, 1);
+            for (const auto & [operand, present] : {std::pair(Operand::f32, true),
+                                                    {Operand::i16, kernels.pack_i16 != nullptr},
+                                                    {Operand::i8, kernels.pack_i8 != nullptr},
+                                                    {Operand::bf16, kernels.pack_bf16 != nullptr}}) {
+                if (!present) continue;
+                LinearTask task;
+                task.kernels = &kernels;
+                task.parts[0] = {&weight, bias.data(), 0};
+                task.activation = Activation::quick_gelu;
+                std::vector<float> y(static_cast<size_t>(n_out * n_rows));
+                run_linear(task, packed.data(), n_rows, {nullptr, 0, y.data(), n_out});
+                std::vector<float> expected(static_cast<size_t>(packed_rows_size(kernels, operand, n_out, n_rows)),
+                                            7.0f);
+                std::vector<float> got = expected, scratch(static_cast<size_t>(linear_scratch_size(n_rows)));
+                pack_rows(kernels, operand, y.data(), n_out, n_rows, n_out, expected.data(), 0, 1);
+                task.packed_as = operand;
+                task.next = 0;
+                run_linear(task, packed.data(), n_rows, {nullptr, 0, got.data(), 0}, scratch.data());
+                check::report(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0, isa_name(isa),
+                              0, std::to_string(n_out) + " outputs packed");
+            }
+        }
+    }
+}
+
 TEST("a product stops at its next job when it is aborted") {
     const KernelTable & kernels = kernel_table(best_isa());
     const int64_t n_in = 8, n_out = 2048, n_rows = 60;  // enough rows that a job is one group of tiles
@@ -267,13 +305,13 @@ TEST("a product stops at its next job when it is aborted") {
         task.parts[0] = {&weight, nullptr, 0};
         task.aborted = &aborted;
         std::vector<float> y(static_cast<size_t>(n_out * n_rows), NAN);
-        run_linear(task, packed.data(), n_rows, nullptr, 0, y.data(), n_out);
+        run_linear(task, packed.data(), n_rows, {nullptr, 0, y.data(), n_out});
         const auto n_written = std::count_if(y.begin(), y.end(), [](float value) { return !std::isnan(value); });
         CHECK(n_written == n_jobs * kernels.output_tiles * output_tile * n_rows);
     }
 }
 
-TEST("quantised weights become the reference's integers, bit for bit, whatever the bits") {
+TEST("quantised weights become the reference's integers, bit for bit") {
     using Widen = decltype(KernelTable::widen_q8);
     struct Case {
         const char * name;
@@ -290,6 +328,10 @@ TEST("quantised weights become the reference's integers, bit for bit, whatever t
         for (const Case & c : cases) {
             std::vector<uint8_t> blocks(static_cast<size_t>(n_blocks * c.block_bytes));
             for (uint8_t & byte : blocks) byte = static_cast<uint8_t>(random_bits());
+            // but for a multiplier of -32768, which pack() never writes: times another, NEON saturates
+            for (size_t block = 0; block < blocks.size(); block += static_cast<size_t>(c.block_bytes)) {
+                for (size_t i = 0; i < 4 * output_tile; i += 2) blocks[block + i] |= 1;
+            }
             alignas(64) static int16_t got[n_blocks * 32 * output_tile], expected[n_blocks * 32 * output_tile];
             (kernel_table(isa).*c.widen)(blocks.data(), n_blocks, got);
             (scalar_kernels.*c.widen)(blocks.data(), n_blocks, expected);
@@ -299,17 +341,66 @@ TEST("quantised weights become the reference's integers, bit for bit, whatever t
     }
 }
 
-TEST("every half-precision and bf16 number widens as ggml says") {
+TEST("half-precision and bf16 weights that are no numbers leave none in their output, the others as they are") {
+    constexpr int64_t n_in = 45, n_out = 20, n_rows = 3;
+    const std::vector<float> x = noise(n_in * n_rows), none(n_out * n_rows);
+    for (const Isa isa : supported_isas()) {
+        for (const ggml_type type : {GGML_TYPE_F16, GGML_TYPE_BF16}) {
+            for (const float value : {INFINITY, -INFINITY, NAN}) {
+                std::vector<float> values = noise(n_in * n_out, 0.05f);
+                const std::vector<float> sound =
+                    run_product(isa, quantize(type, n_in, n_out, values), x, n_rows, {}, none, none);
+                values[17 * n_in + 44] = value;
+                const std::vector<float> got =
+                    run_product(isa, quantize(type, n_in, n_out, values), x, n_rows, {}, none, none);
+                for (size_t i = 0; i < got.size(); ++i) {
+                    check::report(i % n_out == 17 ? !std::isfinite(got[i]) : got[i] == sound[i], isa_name(isa), 0,
+                                  ggml_type_name(type));
+                }
+            }
+        }
+    }
+}
+
+TEST("half-precision and bf16 weights of any size, subnormal ones and the largest among them") {
+    constexpr int64_t n_in = 300, n_out = 17, n_rows = 4;
+    const std::vector<float> x = noise(n_in * n_rows), none(n_out * n_rows);
+    for (const Isa isa : supported_isas()) {
+        for (const auto & [type, size] : {std::pair(GGML_TYPE_F16, 6e-8f),
+                                          {GGML_TYPE_F16, 1e-6f},
+                                          {GGML_TYPE_F16, 2e4f},
+                                          {GGML_TYPE_BF16, 1e-33f},
+                                          {GGML_TYPE_BF16, 1e-6f},
+                                          {GGML_TYPE_BF16, 1e30f}}) {
+            std::vector<float> values(static_cast<size_t>(n_in * n_out));
+            for (float & value : values) value = size * (static_cast<float>(random_bits() % 7) - 3);
+            const Matrix m = quantize(type, n_in, n_out, values);
+            at_most(relative_error(run_product(isa, m, x, n_rows, {}, none, none),
+                                   exact_product(m, taken(isa, m, x, Precision::fine), n_rows, none, none)),
+                    8e-4, isa, ggml_type_name(type) + (" of size " + std::to_string(size)));
+        }
+    }
+}
+
+TEST("every bf16 number widens to floats as ggml says, to integers as the reference does") {
     std::vector<uint16_t> bits(1 << 16);
     for (size_t i = 0; i < bits.size(); ++i) bits[i] = static_cast<uint16_t>(i);
     std::vector<float> got(bits.size());
     const auto same = [](float a, float b) { return (std::isnan(a) && std::isnan(b)) || std::memcmp(&a, &b, 4) == 0; };
     for (const Isa isa : supported_isas()) {
-        kernel_table(isa).widen_f16(bits.data(), 1 << 16, got.data());
-        for (size_t i = 0; i < bits.size(); ++i) {
-            at_most(same(got[i], ggml_fp16_to_fp32(bits[i])) ? 0 : 1, 0, isa, "f16");
+        if (kernel_table(isa).widen_bf16) {
+            constexpr int64_t n_pairs = 40, n = n_pairs * output_tile * 2;
+            uint16_t numbers[n];
+            ggml_fp32_to_bf16_row_ref(noise(n).data(), reinterpret_cast<ggml_bf16_t *>(numbers), n);
+            float scales[output_tile];
+            for (int64_t i = 0; i < output_tile; ++i) scales[i] = i == 3 ? 0 : 0.001f * static_cast<float>(i + 1);
+            alignas(64) int16_t integers[n], expected[n];
+            kernel_table(isa).widen_bf16(numbers, n_pairs, scales, integers);
+            scalar_kernels.widen_bf16(numbers, n_pairs, scales, expected);
+            check::report(std::equal(integers, integers + n, expected), isa_name(isa), 0, "bf16 to integers");
         }
-        kernel_table(isa).widen_bf16(bits.data(), (1 << 15) / output_tile, got.data());
+        if (!kernel_table(isa).float_bf16) continue;
+        kernel_table(isa).float_bf16(bits.data(), (1 << 15) / output_tile, got.data());
         for (size_t i = 0; i < bits.size(); ++i) {
             const size_t tile = output_tile, pair = i / 2 / tile, output = i / 2 % tile, input = i % 2;
             const float value = got[(pair * 2 + input) * tile + output];
@@ -324,7 +415,9 @@ TEST("integer products with outliers a thousand times the rest keep what their b
         std::vector<float> x = noise(1024 * 20), bias(64), residual(64 * 20);
         for (size_t i = 5; i < x.size(); i += 1024) x[i] = 1000;
         const std::vector<float> expected = exact_product(m, x, 20, bias, residual);
-        at_most(relative_error(run_product(isa, m, x, 20, {}, bias, residual), expected), 2e-3, isa, "outliers");
+        // steps of 1000 / 2047 for 127 inputs about 1: sqrt(127 / 12) / 2047 = 1.6e-3 of the product, some 30 % about
+        // it
+        at_most(relative_error(run_product(isa, m, x, 20, {}, bias, residual), expected), 2.1e-3, isa, "outliers");
         const std::vector<float> zeros(1024 * 20);
         at_most(largest_difference(run_product(isa, m, zeros, 20, {}, bias, residual), residual), 0, isa, "zeros");
     }
@@ -407,6 +500,10 @@ TEST("the largest integers do not overflow") {
                     at_most(std::fabs(value / expected - 1), 1e-6, isa, "largest sum");
             }
         }
+        const Matrix half = quantize(GGML_TYPE_F16, n_in, n_out, std::vector<float>(n_in * n_out, -65504.0f));
+        const std::vector<float> x(static_cast<size_t>(n_in * n_rows), 3.0f), none(n_out * n_rows);
+        for (const float value : run_product(isa, half, x, n_rows, {}, none, none))
+            at_most(std::fabs(value / (-3.0 * 65504 * n_in) - 1), 1e-6, isa, "largest sum of half precision");
     }
 }
 

@@ -14,17 +14,18 @@ inline simde__m512i cvtepu16_epi32(__m256i x) {
     return simde_mm512_loadu_si512(halves);
 }
 
-inline simde__m512 cvtph_ps(__m256i x) {
-    const __m256 halves[2] = {_mm256_cvtph_ps(_mm256_castsi256_si128(x)),
-                              _mm256_cvtph_ps(_mm256_extracti128_si256(x, 1))};
-    return simde_mm512_loadu_ps(halves);
-}
-
 inline simde__m512 cvtepi32_ps(simde__m512i x) {
     __m256i halves[2];
     simde_mm512_storeu_si512(halves, x);
     const __m256 converted[2] = {_mm256_cvtepi32_ps(halves[0]), _mm256_cvtepi32_ps(halves[1])};
     return simde_mm512_loadu_ps(converted);
+}
+
+inline simde__m512i cvtps_epi32(simde__m512 x) {
+    __m256 halves[2];
+    simde_mm512_storeu_ps(halves, x);
+    const __m256i converted[2] = {_mm256_cvtps_epi32(halves[0]), _mm256_cvtps_epi32(halves[1])};
+    return simde_mm512_loadu_si512(converted);
 }
 
 /// Sixteen of `low`, then sixteen of `high`, rounded to nearest, halves to even.
@@ -79,9 +80,10 @@ inline float reduce_max_ps(simde__m512 v) {
 #undef _mm512_madd_epi16
 #define _mm512_madd_epi16 simde_mm512_madd_epi16
 #define _mm512_cvtepu16_epi32 simde_avx512::cvtepu16_epi32
-#define _mm512_cvtph_ps simde_avx512::cvtph_ps
 #undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps simde_avx512::cvtepi32_ps
+#undef _mm512_cvtps_epi32
+#define _mm512_cvtps_epi32 simde_avx512::cvtps_epi32
 #define _mm512_cvtne2ps_pbh simde_avx512::cvtne2ps_pbh
 #define _mm512_maskz_loadu_ps simde_avx512::maskz_loadu_ps
 #undef _mm512_mask_storeu_ps

@@ -75,7 +75,8 @@ struct I8Products {
 struct KernelTable {
     int64_t token_tile;    // tokens of a product; a divisor of max_token_tile
     int64_t output_tiles;  // output tiles that a product takes at most, up to max_output_tiles
-    int64_t input_block;   // inputs of widened weights that stay in the cache; a multiple of integer_run
+    int64_t input_block;   // inputs of weights widened to f32 that stay in the cache, half as many as of 16-bit
+                           // integers; a multiple of integer_run, at most 1024 / output_tiles
 
     /// Rows x [n_rows][n_in], ld apart, n_rows <= token_tile, to [n_in][token_tile].
     void (*pack_f32)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t n_vectors = i8_run / 16;
 
-/// What the bytes of a run stand for: scale * (centre + byte).
+/// What the bytes of a run stand for: scale * (centre + byte), with a centre of 127 steps at most.
 struct Bytes {
     float centre;
     float scale;
@@ -30,55 +30,67 @@ Bytes bytes_of(const __m512 (&x)[n_vectors]) {
         smallest = _mm512_min_ps(smallest, v);
         largest = _mm512_max_ps(largest, v);
     }
-    if (strange) return {NAN, NAN};
-    const float low = _mm512_reduce_min_ps(smallest) / 2, high = _mm512_reduce_max_ps(largest) / 2;
-    const float middle = high + low, scale = (high - low) / 127;
-    if (scale < FLT_MIN) return {middle, 1};  // it has no inverse: all bytes are zero
-    return {middle / scale, scale};
+    if (strange) return {0, NAN};
+    const float low = _mm512_reduce_min_ps(smallest), high = _mm512_reduce_max_ps(largest);
+    // far from zero, the distance from there takes the steps
+    const float scale = std::max(high / 255 - low / 255, std::max(high, -low) / 254);
+    if (scale < FLT_MIN) return {0, 0};  // it has no inverse
+    return {std::nearbyint(std::clamp(high / scale - 127, -127.0f, 127.0f)), scale};
 }
 
-/// One token's run.
+/// One token's run: what two blocks have side by side.
 void pack_run(const __m512 (&x)[n_vectors], int32_t (&words)[i8_run_words]) {
     const auto [centre, scale] = bytes_of(x);
-    std::memcpy(&words[i8_token_scale], &scale, sizeof(scale));
-    std::memcpy(&words[i8_token_centre], &centre, sizeof(centre));
-    for (int64_t i = 0; i < n_vectors; ++i) {
-        const __m512 from_centre = _mm512_fmsub_ps(x[i], _mm512_set1_ps(1 / scale), _mm512_set1_ps(centre));
-        const __m512i rounded = _mm512_cvtps_epi32(from_centre);
-        _mm_store_si128(reinterpret_cast<__m128i *>(&words[i8_values + 4 * i]), _mm512_cvtsepi32_epi8(rounded));
+    const float inverse = scale > 0 ? 1 / scale : 0.0f;
+    const auto bytes = [&x, inverse, centre = centre](int64_t i) {
+        const __m512 steps = _mm512_fmsub_ps(x[i], _mm512_set1_ps(inverse), _mm512_set1_ps(centre));
+        return _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(steps));
+    };
+    for (int64_t p = 0; p < 2; ++p) {
+        __m128i rows[4];
+        for (int64_t half = 0; half < 2; ++half) {
+            const __m128i even = bytes(4 * p + half), odd = bytes(4 * p + 2 + half);
+            rows[2 * half] = _mm_unpacklo_epi32(even, odd), rows[2 * half + 1] = _mm_unpackhi_epi32(even, odd);
+        }
+        for (int64_t i = 0; i < 4; ++i)
+            _mm_store_si128(reinterpret_cast<__m128i *>(&words[2 * (i8_values + 8 * p + 2 * i)]), rows[i]);
+
+        const auto sums_of = [](__m128i a, __m128i b) {  // of both blocks' bytes, twice
+            const __m128i ones = _mm_set1_epi8(1), zero = _mm_setzero_si128();
+            const __m128i fours = _mm_dpbusd_epi32(_mm_dpbusd_epi32(zero, ones, a), ones, b);
+            return _mm_add_epi32(fours, _mm_shuffle_epi32(fours, 0x4e));
+        };
+        const __m128i first = sums_of(rows[0], rows[1]), second = sums_of(rows[2], rows[3]);
+        const __m128i block = _mm_add_epi32(first, second), doubled = _mm_add_epi32(block, block);
+        const __m128i half = _mm_set_epi32(0, 0, 7, 8);
+        const auto start = [half](__m128i sum) { return _mm_sub_epi32(half, _mm_slli_epi32(sum, 7)); };
+        const auto store = [&words](int64_t row, __m128i value) {
+            _mm_storel_epi64(reinterpret_cast<__m128i *>(&words[2 * row]), value);
+        };
+        store(i8_block_starts + p, start(block));
+        store(i8_half_starts + 2 * p, start(first));
+        store(i8_half_starts + 2 * p + 1, start(second));
+        words[2 * i8_input_sums + p] = _mm_cvtsi128_si32(_mm_packs_epi32(doubled, doubled));
     }
-    const auto half_sums = [&words](int64_t first) {  // of 16 inputs, each four times
-        const __m512i values = _mm512_load_si512(&words[i8_values + first]);
-        const __m512i fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), values);
-        const __m512i eights = _mm512_add_epi32(fours, _mm512_shuffle_epi32(fours, _MM_PERM_CDAB));
-        return _mm512_add_epi32(eights, _mm512_shuffle_epi32(eights, _MM_PERM_BADC));
-    };
-    const __m512i each = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 28, 24, 20, 16, 12, 8, 4, 0);
-    const __m512i both = _mm512_permutex2var_epi32(half_sums(0), each, half_sums(16));
-    const __m256i halves = _mm512_castsi512_si256(both);
-    const __m256i pairs = _mm256_add_epi32(halves, _mm256_shuffle_epi32(halves, 0xb1));
-    const __m128i sums =
-        _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(pairs, _mm256_set_epi32(0, 0, 0, 0, 6, 4, 2, 0)));
-    const auto store = [&words](int64_t row, __m128i value) {
-        _mm_store_si128(reinterpret_cast<__m128i *>(&words[row]), value);
-    };
-    const __m256i starts = _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(halves, 7));
-    store(i8_block_starts, _mm_sub_epi32(_mm_setzero_si128(), _mm_slli_epi32(sums, 7)));
-    store(i8_half_starts, _mm256_castsi256_si128(starts));
-    store(i8_half_starts + 4, _mm256_extracti128_si256(starts, 1));
-    _mm_storel_epi64(reinterpret_cast<__m128i *>(&words[i8_input_sums]), _mm_packs_epi32(sums, sums));
+    std::memcpy(&words[2 * i8_token], &scale, sizeof(scale));
+    const auto steps = static_cast<int16_t>(centre);
+    const int16_t centre_pair[2] = {static_cast<int16_t>(256 * steps), steps};
+    std::memcpy(&words[2 * i8_token + 1], centre_pair, sizeof(centre_pair));
 }
 
-/// Runs of four tokens to rows of [token_tile] words.
+/// Runs of four tokens to rows of [token_tile][2] words.
 void interleave(const int32_t (&words)[4][i8_run_words], int32_t * out) {
     for (int64_t i = 0; i < i8_run_words; i += 4, out += 4 * token_tile) {
-        const auto load = [&words, i](int64_t r) { return _mm_load_ps(reinterpret_cast<const float *>(&words[r][i])); };
-        __m128 w0 = load(0), w1 = load(1), w2 = load(2), w3 = load(3);
-        _MM_TRANSPOSE4_PS(w0, w1, w2, w3);
-        const auto store = [out](int64_t row, __m128 w) {
-            _mm_storeu_ps(reinterpret_cast<float *>(out + row * token_tile), w);
+        const auto load = [&words, i](int64_t r) {
+            return _mm_load_pd(reinterpret_cast<const double *>(&words[r][i]));
         };
-        store(0, w0), store(1, w1), store(2, w2), store(3, w3);
+        const auto store = [out](int64_t row, int64_t r, __m128d pair) {
+            _mm_storeu_pd(reinterpret_cast<double *>(out + 2 * (row * token_tile + r)), pair);
+        };
+        for (int64_t r = 0; r < 4; r += 2) {
+            store(0, r, _mm_unpacklo_pd(load(r), load(r + 1)));
+            store(1, r, _mm_unpackhi_pd(load(r), load(r + 1)));
+        }
     }
 }
 
@@ -95,7 +107,7 @@ void pack_i8(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t 
                 values[i] = _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), x + r * ld + k + 16 * i);
             }
             pack_run(values, words[r % 4]);
-            if (r % 4 == 3 || r == n_rows - 1) interleave(words, out + r / 4 * 4);
+            if (r % 4 == 3 || r == n_rows - 1) interleave(words, out + r / 4 * 8);
         }
     }
 }

@@ -1,6 +1,8 @@
-// Products with 8-bit activations for the AVX-512 VNNI tables: see avx512_i8.h. Integers are sums of a part here,
-// floats of a run; sums of all inputs stay in memory.
+// Products with 8-bit activations for the AVX-512 VNNI tables: see avx512_i8.h. Tiles of 6 tokens by 16 outputs:
+// twelve sums of a pair of parts and six of a run in integers, six of all inputs in floats.
 #if (defined(__x86_64__) || defined(_M_X64)) && !defined(ALTCLIP_SIMDE)
+
+#include <cstring>
 
 #include "kernels/avx512_i8.h"
 #include "kernels/avx512_integers.h"
@@ -9,93 +11,119 @@ namespace altclip::avx512 {
 
 namespace {
 
-/// S of one part for R tokens by T tiles.
-template <int R, int T, int n_quads, int... I>
-inline void sum_part(std::integer_sequence<int, I...>, const int32_t * starts, const int32_t * values,
-                     const uint8_t * w0, const uint8_t * w1, __m512i (&sums)[R * T]) {
-    ((sums[I] = _mm512_set1_epi32(starts[I / T])), ...);
-#pragma GCC unroll 8
-    for (int q = 0; q < n_quads; ++q, values += token_tile, w0 += 64, w1 += 64) {
-        const __m512i u0 = _mm512_loadu_si512(w0), u1 = _mm512_loadu_si512(w1);
-        ((sums[I] = _mm512_dpbusd_epi32(sums[I], I % T ? u1 : u0, _mm512_set1_epi32(values[I / T]))), ...);
-    }
-}
+/// What the tiles of a product have in common.
+struct Product {
+    int64_t n_runs;
+    const float * output_scales;
+    const float * partial;  // sums of the inputs before, if there were any
+    int64_t ldc;
+    Outputs outputs;
+    Ahead ahead;
+};
 
-template <Parts parts, int R, int T, int... I>
-void tile_i8(std::integer_sequence<int, I...> all, int64_t n_runs, const int32_t * a, const uint8_t * b, int64_t next,
-             const float * output_scales, float * c, int64_t ldc, bool accumulate, Ahead ahead) {
-    constexpr int n_quads = 8 / block_parts<parts>, n_parts = 4 * block_parts<parts>;
+/// R tokens from `token` on by one tile of outputs; returns the memory that the next tile asks for. A function of its
+/// own, which keeps little on the stack: that would wait in the store queue beside the sums, where half of the queue,
+/// all that a thread has beside another one on the core, has no room for both.
+template <Parts parts, int R, int... I>
+[[gnu::noinline]] const std::byte * tile_i8(std::integer_sequence<int, I...>, const Product & p, const int32_t * a,
+                                           const uint8_t * b, int64_t token, int64_t output, const std::byte * line) {
+    constexpr int n_quads = 8 / block_parts<parts>;  // of a part
+    constexpr int64_t n_pairs = 2 * block_parts<parts>;
     constexpr int64_t starts_row = parts == Parts::halves ? i8_half_starts : i8_block_starts;
-    for (; n_runs > 0; --n_runs, a += i8_run_words * token_tile, b += i8_run_bytes, accumulate = true) {
-        const auto load = [b, next](int64_t offset, int tile) { return _mm512_loadu_si512(b + tile * next + offset); };
-        const auto floats = [&load](int64_t offset, int tile) { return _mm512_castsi512_ps(load(offset, tile)); };
-        const auto token = [a](int64_t row, int i) {
-            return _mm512_castsi512_ps(_mm512_set1_epi32(a[row * token_tile + i / T]));
+    const float * c = p.partial + token * p.ldc + output;
+    __m512 sums[R] = {(p.partial ? _mm512_loadu_ps(c + I * p.ldc) : _mm512_setzero_ps())...};
+    for (int64_t run = p.n_runs; run > 0; --run, a += i8_run_words * token_tile, b += i8_run_bytes) {
+        const auto load = [](const uint8_t * from) { return _mm512_loadu_si512(from); };
+        const auto words = [a](int64_t row, int i) { return a + (row * token_tile + i) * 2; };
+        const auto word = [&words](int64_t row, int i, int which) { return _mm512_set1_epi32(words(row, i)[which]); };
+        const auto pair = [&words](int64_t row, int i) {
+            int64_t both;
+            std::memcpy(&both, words(row, i), sizeof(both));
+            return _mm512_set1_epi64(both);
         };
-        const __m512 w0 = floats(i8_weight_sum, 0), w1 = floats(i8_weight_sum, T - 1);
-        __m512 totals[R * T] = {_mm512_mul_ps(I % T ? w1 : w0, token(i8_token_centre, I))...};
-        __m512i sums[R * T];
+        const __m512i weight_sum = load(b + i8_weight_sum);
+        __m512i totals[R] = {_mm512_dpwssd_epi32(_mm512_setzero_si512(), weight_sum, word(i8_token, I, 1))...};
         if constexpr (parts == Parts::blocks_with_minimum) {
-            ((sums[I] = _mm512_setzero_si512()), ...);
-            for (int64_t p = 0; p < 2; ++p) {
-                const __m512i m0 = load(i8_minimums + p * 64, 0), m1 = load(i8_minimums + p * 64, T - 1);
-                const int32_t * x = a + (i8_input_sums + p) * token_tile;
-                ((sums[I] = _mm512_dpwssd_epi32(sums[I], I % T ? m1 : m0, _mm512_set1_epi32(x[I / T]))), ...);
+            for (int i = 0; i < 2; ++i) {
+                const __m512i minimum = load(b + i8_minimums + i * 64);
+                ((totals[I] = _mm512_dpwssd_epi32(totals[I], minimum, word(i8_input_sums, I, i))), ...);
             }
-            ((totals[I] = _mm512_add_ps(totals[I], _mm512_cvtepi32_ps(sums[I]))), ...);
         }
 #pragma GCC unroll 1  // unrolled, it is no faster
-        for (int64_t p = 0; p < n_parts; ++p) {
-            for (int64_t i = 0; i < ahead.step; i += 64) {
-                fetch(ahead.memory + i);
-                if (T > 1) fetch(ahead.memory + ahead.next + i);
+        for (int64_t i = 0; i < n_pairs; ++i) {
+            for (const std::byte * end = line + p.ahead.step; line < end; line += 64) {
+                fetch(line);
+                fetch(line + p.ahead.next);
             }
-            ahead.memory += ahead.step;
-            const uint8_t * weights = b + i8_weights + p * n_quads * 64;
-            sum_part<R, T, n_quads>(all, a + (starts_row + p) * token_tile, a + (i8_values + p * n_quads) * token_tile,
-                                    weights, weights + (T - 1) * next, sums);
-            const __m512 m0 = floats(i8_multipliers + p * 64, 0), m1 = floats(i8_multipliers + p * 64, T - 1);
-            ((totals[I] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[I]), I % T ? m1 : m0, totals[I])), ...);
+            __m512i first[R] = {pair(starts_row + i, I)...}, second[R] = {pair(starts_row + i, I)...};
+            const uint8_t * weights = b + i8_weights + i * n_quads * 128;
+#pragma GCC unroll 8
+            for (int q = 0; q < n_quads; ++q) {
+                const __m512i u0 = load(weights + q * 128), u1 = load(weights + q * 128 + 64);
+                const int64_t row = i8_values + i * n_quads + q;
+                ((first[I] = _mm512_dpbusd_epi32(first[I], u0, pair(row, I)),
+                  second[I] = _mm512_dpbusd_epi32(second[I], u1, pair(row, I))),
+                 ...);
+            }
+            const __m512i multipliers = load(b + i8_multipliers + i * 64);
+            ((first[I] = _mm512_srai_epi32(first[I], 4)), ...);
+            ((second[I] = _mm512_srai_epi32(second[I], 4)), ...);
+            ((first[I] = _mm512_packs_epi32(first[I], second[I])), ...);
+            ((totals[I] = _mm512_dpwssd_epi32(totals[I], first[I], multipliers)), ...);
         }
-        const auto at = [c, ldc](int i) { return c + i / T * ldc + i % T * output_tile; };
-        ((totals[I] = _mm512_fmadd_ps(totals[I], token(i8_token_scale, I),
-                                      accumulate ? _mm512_loadu_ps(at(I)) : _mm512_setzero_ps())),
+        ((sums[I] =
+              _mm512_fmadd_ps(_mm512_cvtepi32_ps(totals[I]), _mm512_castsi512_ps(word(i8_token, I, 0)), sums[I])),
          ...);
-        if (output_scales && n_runs == 1) {
-            const auto scale = [output_scales](int tile) {
-                return _mm512_mul_ps(_mm512_loadu_ps(output_scales + tile * output_tile),
-                                     _mm512_set1_ps(1.0f / low_bits_unit));
-            };
-            const __m512 scale0 = scale(0), scale1 = scale(T - 1);
-            ((totals[I] = _mm512_mul_ps(totals[I], I % T ? scale1 : scale0)), ...);
-        }
-        (_mm512_storeu_ps(at(I), totals[I]), ...);
     }
+    if (p.output_scales) {
+        const __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(p.output_scales + output), _mm512_set1_ps(1.0f / 8));
+        ((sums[I] = _mm512_mul_ps(sums[I], scale)), ...);
+    }
+    if (p.outputs.bias) {
+        const __m512 bias = _mm512_loadu_ps(p.outputs.bias + output);
+        ((sums[I] = _mm512_add_ps(sums[I], bias)), ...);
+    }
+    if (p.outputs.residual) {
+        const float * residual = p.outputs.residual + token * p.outputs.ld_residual + output;
+        ((sums[I] = _mm512_add_ps(sums[I], _mm512_loadu_ps(residual + I * p.outputs.ld_residual))), ...);
+    }
+    float * y = p.outputs.y + token * p.outputs.ld + output;
+    (_mm512_storeu_ps(y + I * p.outputs.ld, sums[I]), ...);
+    return line;
 }
 
 }  // namespace
 
 template <Parts parts>
 void product_i8(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t * a, const int16_t * b, int64_t next,
-                const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
-    constexpr int64_t n_parts = 4 * block_parts<parts>;  // of a run: each asks for as much as n_words steps
-    constexpr int64_t n_words = i8_run_words / n_parts;
-    const int64_t ahead_step = share_of_pass(n_rows, ahead.step * n_words);
-    for_passes(n_rows, n_tiles, [&](auto r, auto t, int64_t pass, int64_t row) {
-        constexpr int R = decltype(r)::value, T = decltype(t)::value;
-        const Ahead here{ahead.memory + pass * n_runs * n_parts * ahead_step, ahead_step, ahead.next};
-        tile_i8<parts, R, T>(std::make_integer_sequence<int, R * T>(), n_runs, a + row,
-                             reinterpret_cast<const uint8_t *>(b), 2 * next, output_scales, c + row * ldc, ldc,
-                             accumulate, here);
-    });
+                const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                const Ahead & ahead) {
+    // what a product asks for in a step of a word a pair of parts does, of both tiles at once
+    constexpr int64_t n_words = i8_run_words / (2 * block_parts<parts>);
+    const int64_t n_lines = (share_of_pass(n_rows, ahead.step * n_words) / n_tiles + 63) / 64;
+    const Product p{n_runs,
+                    output_scales,
+                    accumulate ? c : nullptr,
+                    ldc,
+                    outputs ? *outputs : Outputs{c, ldc, nullptr, nullptr, 0},
+                    {ahead.memory, n_lines * 64, n_tiles > 1 ? ahead.next : 0}};
+    const std::byte * line = ahead.memory;
+    for (int64_t t = 0; t < n_tiles; ++t) {
+        const auto * tile = reinterpret_cast<const uint8_t *>(b + t * next);
+        for_passes(n_rows, [&](auto r, int64_t row) {
+            constexpr int R = decltype(r)::value;
+            line = tile_i8<parts, R>(std::make_integer_sequence<int, R>(), p, a + row * 2, tile, row, t * output_tile,
+                                     line);
+        });
+    }
 }
 
 template void product_i8<Parts::blocks>(int64_t, int64_t, int64_t, const int32_t *, const int16_t *, int64_t,
-                                        const float *, float *, int64_t, bool, const Ahead &);
+                                        const float *, float *, int64_t, bool, const Outputs *, const Ahead &);
 template void product_i8<Parts::blocks_with_minimum>(int64_t, int64_t, int64_t, const int32_t *, const int16_t *,
-                                                     int64_t, const float *, float *, int64_t, bool, const Ahead &);
+                                                     int64_t, const float *, float *, int64_t, bool, const Outputs *, const Ahead &);
 template void product_i8<Parts::halves>(int64_t, int64_t, int64_t, const int32_t *, const int16_t *, int64_t,
-                                        const float *, float *, int64_t, bool, const Ahead &);
+                                        const float *, float *, int64_t, bool, const Outputs *, const Ahead &);
 
 }  // namespace altclip::avx512
 

@@ -15,10 +15,10 @@ namespace {
 constexpr int64_t run_blocks = i8_run / 32;
 constexpr int64_t block_values = 32 * output_tile;
 
-/// Of a block, for each output.
+/// Of a block, for each output, in the low halves of 32-bit words.
 struct Numbers {
-    __m512 multipliers[2];  // in quarters of an integer; the second of the second half, if halves have their own
-    __m512i minimum;        // in the low halves of 32-bit words, modulo 2^16
+    __m512i multipliers[2];  // of v = u - 128, in units of 1/8 of an integer by 16; the second of halves that have one
+    __m512i minimum;         // in quarters of an integer, modulo 2^16
 };
 
 /// Signed, from the low halves of 32-bit words.
@@ -30,27 +30,22 @@ __m512i load_numbers(const uint8_t * p) {
     return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
 }
 
-/// Of v multiplier / 128 with v = u - 128.
-__m512 load_multipliers(const uint8_t * p) {
-    return _mm512_mul_ps(_mm512_cvtepi32_ps(load_numbers(p)), _mm512_set1_ps(low_bits_unit / 128.0f));
-}
-
 __m512i pair(__m512i first, __m512i second) {
     return _mm512_mask_blend_epi16(0xaaaaaaaa, first, _mm512_slli_epi32(second, 16));
 }
 
-/// The sum of a block's weights, in quarters of an integer.
+/// The sum of a block's weights times 16, in eighths of an integer.
 template <Parts parts>
-__m512 sum_of(const Numbers & numbers, const uint8_t * values) {
+__m512i sum_of(const Numbers & numbers, const uint8_t * values) {
     constexpr int n_parts = block_parts<parts>, n_vectors = 8 / n_parts;
-    __m512 sum = _mm512_setzero_ps();
+    __m512i sum = _mm512_setzero_si512();
     if constexpr (parts == Parts::blocks_with_minimum)
-        sum = _mm512_mul_ps(_mm512_cvtepi32_ps(from_low_halves(numbers.minimum)), _mm512_set1_ps(32));
+        sum = _mm512_slli_epi32(from_low_halves(numbers.minimum), 10);  // 32 inputs, 2 eighths, 16
     for (int part = 0; part < n_parts; ++part) {
-        __m512i u = _mm512_set1_epi32(-128 * 4 * n_vectors);
+        __m512i v = _mm512_set1_epi32(-128 * 4 * n_vectors);
         for (int i = 0; i < n_vectors; ++i, values += 64)
-            u = _mm512_dpbusd_epi32(u, _mm512_loadu_si512(values), _mm512_set1_epi8(1));
-        sum = _mm512_fmadd_ps(numbers.multipliers[part], _mm512_cvtepi32_ps(u), sum);
+            v = _mm512_dpbusd_epi32(v, _mm512_loadu_si512(values), _mm512_set1_epi8(1));
+        sum = _mm512_add_epi32(sum, _mm512_mullo_epi32(numbers.multipliers[part], v));
     }
     return sum;
 }
@@ -58,25 +53,35 @@ __m512 sum_of(const Numbers & numbers, const uint8_t * values) {
 /// Runs of the blocks; widen_block(block, values [8][output_tile][4]) gives its numbers. What a last run lacks is zero.
 template <Parts parts, int64_t block_bytes, typename WidenBlock>
 void widen_runs(const uint8_t * blocks, int64_t n_blocks, int16_t * out, const WidenBlock & widen_block) {
+    constexpr int n_parts = block_parts<parts>;
     auto * run = reinterpret_cast<uint8_t *>(out);
-    for (; n_blocks > 0; n_blocks -= run_blocks, run += i8_run_bytes) {
-        const int64_t n = std::min(n_blocks, run_blocks);
-        Numbers numbers[run_blocks] = {};
-        __m512 sum = _mm512_setzero_ps();
-        for (int64_t i = 0; i < n; ++i, blocks += block_bytes) {
-            uint8_t * values = run + i8_weights + i * block_values;
-            numbers[i] = widen_block(blocks, values);
-            sum = _mm512_add_ps(sum, sum_of<parts>(numbers[i], values));
-        }
-        std::memset(run + i8_weights + n * block_values, 0, static_cast<size_t>((run_blocks - n) * block_values));
-        _mm512_storeu_ps(run + i8_weight_sum, sum);
-        constexpr int n_parts = block_parts<parts>;
-        for (int64_t i = 0; i < run_blocks; ++i) {
+    const auto store = [&run](int64_t offset, __m512i value) { _mm512_storeu_si512(run + offset, value); };
+    for (; n_blocks > 0; run += i8_run_bytes) {
+        __m512i sum = _mm512_set1_epi32(8);
+        for (int64_t p = 0; p < run_blocks / 2; ++p) {
+            Numbers numbers[2] = {};
+            alignas(64) uint8_t values[2][block_values];
+            for (int64_t i = 0; i < 2; ++i, --n_blocks, blocks += block_bytes) {
+                if (n_blocks <= 0) {
+                    std::memset(values[i], 0, sizeof(values[i]));
+                    continue;
+                }
+                numbers[i] = widen_block(blocks, values[i]);
+                sum = _mm512_add_epi32(sum, sum_of<parts>(numbers[i], values[i]));
+            }
+            for (int64_t q = 0; q < 8; ++q) {
+                const __m512i even = _mm512_load_si512(values[0] + q * 64), odd = _mm512_load_si512(values[1] + q * 64);
+                store(i8_weights + (p * 8 + q) * 128, _mm512_unpacklo_epi32(even, odd));
+                store(i8_weights + (p * 8 + q) * 128 + 64, _mm512_unpackhi_epi32(even, odd));
+            }
             for (int part = 0; part < n_parts; ++part)
-                _mm512_storeu_ps(run + i8_multipliers + (i * n_parts + part) * 64, numbers[i].multipliers[part]);
-            if (parts == Parts::blocks_with_minimum && i % 2 == 1)
-                _mm512_storeu_si512(run + i8_minimums + i / 2 * 64, pair(numbers[i - 1].minimum, numbers[i].minimum));
+                store(i8_multipliers + (p * n_parts + part) * 64,
+                      pair(numbers[0].multipliers[part], numbers[1].multipliers[part]));
+            if (parts == Parts::blocks_with_minimum)
+                store(i8_minimums + p * 64, pair(numbers[0].minimum, numbers[1].minimum));
         }
+        sum = _mm512_srai_epi32(sum, 4);
+        store(i8_weight_sum, pair(_mm512_srai_epi32(sum, 8), _mm512_and_si512(sum, _mm512_set1_epi32(255))));
     }
 }
 
@@ -125,11 +130,11 @@ void widen_low_bits(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
             // with q = u / 2^(4 - n_high): q scale - minimum = (u - 128) scale / 2^(4 - n_high) + 8 * 2^n_high scale -
             // minimum
             const __m512i scale = load_numbers(block), minimum = load_numbers(block + 2 * output_tile);
-            return Numbers{{_mm512_mul_ps(_mm512_cvtepi32_ps(scale), _mm512_set1_ps((1 << n_high) / 16.0f))},
+            return Numbers{{_mm512_slli_epi32(scale, 1 + n_high)},
                            _mm512_sub_epi32(_mm512_slli_epi32(scale, 3 + n_high), minimum)};
         } else {
             constexpr int64_t second = parts == Parts::halves ? 2 * output_tile : 0;
-            return Numbers{{load_multipliers(block), load_multipliers(block + second)}, {}};
+            return Numbers{{load_numbers(block), load_numbers(block + second)}, {}};
         }
     });
 }
@@ -146,7 +151,7 @@ void widen_q8_0_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
             const __m512i pairs = _mm512_loadu_si512(block + output_tile * 2 + i * 64);
             _mm512_storeu_si512(values + i * 64, _mm512_xor_si512(_mm512_permutexvar_epi16(order, pairs), offset));
         }
-        return Numbers{{load_multipliers(block)}, {}};
+        return Numbers{{load_numbers(block)}, {}};
     });
 }
 

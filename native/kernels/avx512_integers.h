@@ -18,29 +18,22 @@ inline int64_t n_passes(int64_t n_rows) {
     return n_rows > pass_tokens ? 2 : 1;
 }
 
-/// Calls run(R, T, pass, row) for each pass, with its number of tokens and n_tiles as constants, and its first token.
+/// Calls run(R, row) for each pass, with its number of tokens as a constant, and its first token.
 template <typename Run>
-void for_passes(int64_t n_rows, int64_t n_tiles, const Run & run) {
-    const auto pass = [&](int64_t index, int64_t row, int64_t n) {
-        const auto by_rows = [&](auto t) {
-            switch (n) {
-                case 6: return run(std::integral_constant<int, 6>(), t, index, row);
-                case 5: return run(std::integral_constant<int, 5>(), t, index, row);
-                case 4: return run(std::integral_constant<int, 4>(), t, index, row);
-                case 3: return run(std::integral_constant<int, 3>(), t, index, row);
-                case 2: return run(std::integral_constant<int, 2>(), t, index, row);
-                default: return run(std::integral_constant<int, 1>(), t, index, row);
-            }
-        };
-        if (n_tiles > 1) {
-            by_rows(std::integral_constant<int, 2>());
-        } else {
-            by_rows(std::integral_constant<int, 1>());
+void for_passes(int64_t n_rows, const Run & run) {
+    const auto pass = [&run](int64_t n, int64_t row) {
+        switch (n) {
+            case 6: return run(std::integral_constant<int, 6>(), row);
+            case 5: return run(std::integral_constant<int, 5>(), row);
+            case 4: return run(std::integral_constant<int, 4>(), row);
+            case 3: return run(std::integral_constant<int, 3>(), row);
+            case 2: return run(std::integral_constant<int, 2>(), row);
+            default: return run(std::integral_constant<int, 1>(), row);
         }
     };
     const int64_t first = n_passes(n_rows) > 1 ? (n_rows + 1) / 2 : n_rows;
-    pass(0, 0, first);
-    if (first < n_rows) pass(1, first, n_rows - first);
+    pass(first, 0);
+    if (first < n_rows) pass(n_rows - first, first);
 }
 
 /// What each of a product's passes asks for in place of a whole product's step.
@@ -90,12 +83,19 @@ template <typename MultiplyAdd>
 void product_i16(const MultiplyAdd & multiply_add, int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a,
                  const int16_t * b, int64_t next, const float * output_scales, float * c, int64_t ldc, bool accumulate,
                  const Ahead & ahead) {
-    const int64_t ahead_step = share_of_pass(n_rows, ahead.step);
-    for_passes(n_rows, n_tiles, [&](auto r, auto t, int64_t pass, int64_t row) {
-        constexpr int R = decltype(r)::value, T = decltype(t)::value;
-        const Ahead here{ahead.memory + pass * k / 2 * ahead_step, ahead_step, ahead.next};
-        tile_i16<R, T>(multiply_add, std::make_integer_sequence<int, R * T>(), k, a + row, b, next, output_scales,
-                       c + row * ldc, ldc, accumulate, here);
+    Ahead here{ahead.memory, share_of_pass(n_rows, ahead.step), ahead.next};
+    for_passes(n_rows, [&](auto r, int64_t row) {
+        const auto by_tiles = [&](auto t) {
+            constexpr int R = decltype(r)::value, T = decltype(t)::value;
+            tile_i16<R, T>(multiply_add, std::make_integer_sequence<int, R * T>(), k, a + row, b, next, output_scales,
+                           c + row * ldc, ldc, accumulate, here);
+        };
+        if (n_tiles > 1) {
+            by_tiles(std::integral_constant<int, 2>());
+        } else {
+            by_tiles(std::integral_constant<int, 1>());
+        }
+        here.memory += k / 2 * here.step;
     });
 }
 

@@ -62,13 +62,30 @@ struct Ahead {
     int64_t next;
 };
 
+/// Where a product leaves rows of outputs: y [n_rows][n_tiles][output_tile] = sums + bias + residual, either of which
+/// may be absent.
+struct Outputs {
+    float * y;
+    int64_t ld;
+    const float * bias;
+    const float * residual;
+    int64_t ld_residual;
+};
+
+inline Outputs from_row(Outputs outputs, int64_t row) {
+    outputs.y += row * outputs.ld;
+    if (outputs.residual) outputs.residual += row * outputs.ld_residual;
+    return outputs;
+}
+
 /// Products with 8-bit activations for one quantised type.
 struct I8Products {
     /// Blocks of a tile, in a form and a size up to that of 16-bit integers which the two functions agree on.
     void (*widen)(const uint8_t * blocks, int64_t n_blocks, int16_t * out) = nullptr;
-    /// As KernelTable::product_i16 over n_runs runs of packed activations.
+    /// As KernelTable::product_i16 over n_runs runs of packed activations. With the last inputs there may be outputs,
+    /// which the sums become then.
     void (*product)(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t * a, const int16_t * b, int64_t next,
-                    const float * output_scales, float * c, int64_t ldc, bool accumulate,
+                    const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
                     const Ahead & ahead) = nullptr;
 };
 

@@ -35,7 +35,7 @@ int64_t n_groups(const KernelTable & kernels, const LinearPart & part) {
 }
 
 /// Tokens [first, first + n) by one group of all parts' tiles; this thread's next group is the one behind it. `rows`
-/// begin with token `first`, their y with column `first_column`.
+/// begin with token `first`, their y with column `first_column`. Outputs that leave packed go without activation.
 void run_group(const LinearTask & task, int64_t group, const float * packed, int64_t n_rows, int64_t first, int64_t n,
                const LinearRows & rows, int64_t first_column, ProductScratch & scratch) {
     const KernelTable & kernels = *task.kernels;
@@ -50,9 +50,12 @@ void run_group(const LinearTask & task, int64_t group, const float * packed, int
         return rows.residual ? rows.residual + row * rows.ld_residual + column : nullptr;
     };
     const auto y = [&](int64_t row) { return rows.y + row * rows.ld + column - first_column; };
+    const std::optional<Activation> activation = task.packed_as ? std::nullopt : task.activation;
+    const Outputs outputs{y(0), rows.ld, bias, residual(0), rows.ld_residual};
+    const bool as_they_are = n_outputs == n_tiles * output_tile && !activation;
     TileProduct(kernels, task.operand, *part->weight, tile, n_tiles, tile + kernels.output_tiles, scratch)
         .run(
-            packed, n_rows, first, n,
+            packed, n_rows, first, n, as_they_are ? &outputs : nullptr,
             [&](int64_t row, int64_t n_tile) {
                 for (const int64_t end = row + n_tile; row < end; ++row) {
                     fetch_to_write(y(row), n_outputs);
@@ -61,8 +64,25 @@ void run_group(const LinearTask & task, int64_t group, const float * packed, int
             },
             [&](int64_t row, int64_t n_tile, const float * sums) {
                 for (const int64_t end = row + n_tile; row < end; ++row, sums += n_tiles * output_tile)
-                    kernels.finish(sums, n_outputs, bias, task.activation, residual(row), y(row));
+                    kernels.finish(sums, n_outputs, bias, activation, residual(row), y(row));
             });
+}
+
+/// Outputs [column, column + n_columns) of a strip, which begins with token `first`, activated, to packed rows.
+void pack_outputs(const LinearTask & task, float * strip, int64_t first, int64_t n, int64_t column, int64_t n_columns,
+                  float * packed) {
+    const KernelTable & kernels = *task.kernels;
+    const int64_t n_out = task.parts[0].weight->n_out();
+    for (int64_t i = 0; i < n; i += kernels.token_tile) {
+        const int64_t n_tile = std::min(kernels.token_tile, n - i);
+        float * rows = strip + i * integer_run;
+        if (task.activation) {
+            for (int64_t r = 0; r < n_tile; ++r)
+                kernels.finish(rows + r * integer_run, n_columns, nullptr, task.activation, nullptr,
+                               rows + r * integer_run);
+        }
+        pack_strip(kernels, *task.packed_as, rows, integer_run, first + i, n_tile, column, n_columns, n_out, packed);
+    }
 }
 
 }  // namespace
@@ -100,8 +120,8 @@ void run_linear(LinearTask & task, const float * packed, int64_t n_rows, const L
         if (task.packed_as) here = {nullptr, 0, strip_of_outputs, integer_run};
         for (int64_t g = group; g < end; ++g) run_group(task, g, packed, n_rows, first, n, here, column, scratch);
         if (task.packed_as) {
-            const int64_t n_out = task.parts[0].weight->n_out(), n_columns = std::min(integer_run, n_out - column);
-            pack_strip(kernels, *task.packed_as, here.y, here.ld, first, n, column, n_columns, n_out, rows.y);
+            const int64_t n_columns = std::min(integer_run, task.parts[0].weight->n_out() - column);
+            pack_outputs(task, here.y, first, n, column, n_columns, rows.y);
         }
     }
 }

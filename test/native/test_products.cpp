@@ -93,7 +93,7 @@ void round_to_bf16(std::vector<float> & x) {
     ggml_bf16_to_fp32_row(rounded.data(), x.data(), static_cast<int64_t>(x.size()));
 }
 
-/// Rows of n_in values, in runs of 128 with one centre and scale; what a last run lacks is 0.
+/// Rows of n_in values, in runs of 128 with one centre, whole steps, and one scale; what a last run lacks is 0.
 void round_to_i8(std::vector<float> & x, int64_t n_in) {
     for (auto row = x.begin(); row != x.end(); row += n_in) {
         for (int64_t first = 0; first < n_in; first += i8_run) {
@@ -101,9 +101,10 @@ void round_to_i8(std::vector<float> & x, int64_t n_in) {
             auto [low, high] = std::minmax_element(begin, end);
             const bool whole = end - begin == i8_run;
             const float smallest = whole ? *low : std::min(*low, 0.0f), largest = whole ? *high : std::max(*high, 0.0f);
-            const float centre = largest / 2 + smallest / 2, scale = (largest / 2 - smallest / 2) / 127;
+            const float scale = std::max((largest - smallest) / 255, std::max(largest, -smallest) / 254);
+            const float centre = std::nearbyint(std::clamp(largest / scale - 127, -127.0f, 127.0f));
             for (auto value = begin; value != end && scale > 0; ++value)
-                *value = centre + std::nearbyint((*value - centre) / scale) * scale;
+                *value = (centre + std::clamp(std::nearbyint(*value / scale - centre), -128.0f, 127.0f)) * scale;
         }
     }
 }
@@ -387,7 +388,7 @@ TEST("outliers cost their own token alone, numbers that are none stay there") {
 
 TEST("8-bit activations of one sign, and beside one outlier, have all eight bits") {
     const Matrix m = make_matrix(GGML_TYPE_Q8_0, 1024, 40);
-    constexpr int64_t n_rows = 9;
+    constexpr int64_t n_rows = 100;
     const std::vector<float> none(40 * n_rows);
     std::vector<float> positive = noise(1024 * n_rows), outliers = positive;
     for (float & value : positive) value = std::fabs(value);

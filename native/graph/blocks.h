@@ -29,7 +29,7 @@ public:
     static size_t max_nodes(int n_layer, size_t n_groups);
 
 private:
-    ggml_tensor * attention(const Qkv & qkv, int n_head, bool pooled_only);
+    ggml_tensor * attention(const Qkv & qkv, const Linear & reader, int n_head, bool pooled_only);
 
     ggml_context * ctx_;
     std::unique_ptr<Operators> operators_;

@@ -223,14 +223,16 @@ Qkv KernelOperators::project(ggml_tensor * x_query, ggml_tensor * x, const Block
     return {linear(x_query, q), linear(x, k), linear(x, v)};
 }
 
-ggml_tensor * KernelOperators::attention(const Qkv & qkv, int n_head, bool pooled_only,
+ggml_tensor * KernelOperators::attention(const Qkv & qkv, const Linear & reader, int n_head, bool pooled_only,
                                          std::vector<ggml_tensor *> * probabilities) {
-    if (probabilities) return Operators::attention(qkv, n_head, pooled_only, probabilities);
+    if (probabilities) return Operators::attention(qkv, reader, n_head, pooled_only, probabilities);
     const int64_t n_embd = qkv.q->ne[0], n_rows = qkv.q->ne[1];
     auto * task = builder_.keep<AttentionTask>();
     task->kernels = execution_.kernels;
     task->n_head = n_head;
     task->n_embd_head = n_embd / n_head;
+    const Operand taken = operand_of(*execution_.kernels, reader.weight->type, execution_.precision);
+    task->in_bf16 = execution_.kernels->product_bf16 && (taken == Operand::bf16 || taken == Operand::i8);
     int64_t seq = 0;
     for (const SequenceGroup & group : layout_.groups) {
         const float scale = group.uniform ? 0.0f : 1.0f / std::sqrt(static_cast<float>(task->n_embd_head));

@@ -28,7 +28,7 @@ public:
     ggml_tensor * norm_for_linear(ggml_tensor * x, const Norm & w, float eps) override;
     ggml_tensor * mlp(ggml_tensor * x, const BlockWeights & w, Activation activation, ggml_tensor * residual) override;
     Qkv project(ggml_tensor * x_query, ggml_tensor * x, const BlockWeights & w) override;
-    ggml_tensor * attention(const Qkv & qkv, int n_head, bool pooled_only,
+    ggml_tensor * attention(const Qkv & qkv, const Linear & reader, int n_head, bool pooled_only,
                             std::vector<ggml_tensor *> * probabilities) override;
 
 private:

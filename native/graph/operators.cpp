@@ -79,7 +79,7 @@ ggml_tensor * Operators::mixed(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v
     return ggml_permute(ctx_, product(ggml_cont(ctx_, ggml_transpose(ctx_, v)), p), 0, 2, 1, 3);
 }
 
-ggml_tensor * Operators::attention(const Qkv & qkv, int n_head, bool pooled_only,
+ggml_tensor * Operators::attention(const Qkv & qkv, const Linear & /*reader*/, int n_head, bool pooled_only,
                                    std::vector<ggml_tensor *> * probabilities) {
     const int64_t n_embd = qkv.q->ne[0], n_embd_head = n_embd / n_head;
     int64_t seq = 0;

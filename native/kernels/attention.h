@@ -26,6 +26,7 @@ struct AttentionTask {
     std::vector<AttentionSpan> spans;
     int64_t n_head = 0;
     int64_t n_embd_head = 0;
+    bool in_bf16 = false;  // products of numbers rounded to bf16, where what reads the result takes no more bits
     std::atomic<int64_t> next{0};  // job: one head of one sequence
 };
 

@@ -29,11 +29,14 @@ inline __m512 rounded(const float * x, int64_t n) {
                                                _mm512_maskz_loadu_ps(static_cast<__mmask16>(some), x)));
 }
 
-void pack_bf16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) {
-    for (int64_t i = 0; i < n_in; i += 32, out += 16 * token_tile) {
+/// Pairs of n_in inputs of n_rows rows to [(n_in + 1) / 2][tile], of which the first n_filled are written, fours.
+template <int64_t tile>
+void pack_pairs(const float * x, int64_t ld, int64_t n_rows, int64_t n_filled, int64_t n_in, int32_t * out) {
+    static_assert(tile % 4 == 0, "whole fours");
+    for (int64_t i = 0; i < n_in; i += 32, out += 16 * tile) {
         const int64_t n = std::min<int64_t>(32, n_in - i), n_pairs = (n + 1) / 2;
-        for (int64_t r = 0; r < n_rows; r += 4) {
-            // a tile has room for four rows together; 16 pairs of each become four pairs times four rows
+        for (int64_t r = 0; r < n_filled; r += 4) {
+            // 16 pairs of each row become four pairs times four rows
             const auto row = [&](int64_t j) {
                 return r + j < n_rows ? rounded(x + (r + j) * ld + i, n) : _mm512_setzero_ps();
             };
@@ -43,7 +46,7 @@ void pack_bf16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_
             const __m512 y[4] = {_mm512_shuffle_ps(t0, t2, 0x44), _mm512_shuffle_ps(t0, t2, 0xee),
                                  _mm512_shuffle_ps(t1, t3, 0x44), _mm512_shuffle_ps(t1, t3, 0xee)};
             const auto store = [&](int64_t pair, __m128 rows) {
-                if (pair < n_pairs) _mm_storeu_ps(reinterpret_cast<float *>(out + pair * token_tile + r), rows);
+                if (pair < n_pairs) _mm_storeu_ps(reinterpret_cast<float *>(out + pair * tile + r), rows);
             };
             for (int64_t j = 0; j < 4; ++j) {
                 store(j, _mm512_castps512_ps128(y[j]));
@@ -52,6 +55,27 @@ void pack_bf16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_
                 store(j + 12, _mm512_extractf32x4_ps(y[j], 3));
             }
         }
+    }
+}
+
+void pack_bf16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) {
+    pack_pairs<token_tile>(x, ld, n_rows, n_rows, n_in, out);
+}
+
+void tile_of_rows_bf16(const float * x, int64_t ld, int64_t n, int64_t n_in, int16_t * out) {
+    pack_pairs<output_tile>(x, ld, n, output_tile, n_in, reinterpret_cast<int32_t *>(out));
+}
+
+void tile_of_columns_bf16(const float * x, int64_t ld, int64_t n, int64_t n_in, int16_t * out) {
+    const auto some = static_cast<__mmask16>((1u << n) - 1);
+    const __m512i outputs = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i order = _mm512_or_si512(
+        outputs, _mm512_slli_epi32(_mm512_add_epi32(outputs, _mm512_set1_epi32(output_tile)), 16));
+    for (int64_t i = 0; i < n_in; i += 2, x += 2 * ld, out += 2 * output_tile) {
+        const __m512 first = _mm512_maskz_loadu_ps(some, x);
+        const __m512 second = i + 1 < n_in ? _mm512_maskz_loadu_ps(some, x + ld) : _mm512_setzero_ps();
+        const auto rows = bits_of<__m512i>(_mm512_cvtne2ps_pbh(second, first));
+        _mm512_storeu_si512(out, _mm512_permutexvar_epi16(order, rows));
     }
 }
 
@@ -74,6 +98,8 @@ constexpr KernelTable avx512_bf16_kernels = [] {
     KernelTable table = avx512::vnni_table();
     table.pack_bf16 = avx512::pack_bf16;
     table.product_bf16 = avx512::product_bf16;
+    table.tile_of_rows_bf16 = avx512::tile_of_rows_bf16;
+    table.tile_of_columns_bf16 = avx512::tile_of_columns_bf16;
     return table;
 }();
 

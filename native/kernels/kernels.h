@@ -155,6 +155,10 @@ struct KernelTable {
     /// As product_f32 over n_pairs pairs of b [n_pairs][output_tile][2]; `next` counts numbers of 16 bits.
     void (*product_bf16)(int64_t n_rows, int64_t n_tiles, int64_t n_pairs, const int32_t * a, const int16_t * b,
                          int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) = nullptr;
+    /// Weights that activations are multiplied by: rows x [n <= output_tile][n_in] as one tile of outputs, and of
+    /// x [n_in][n <= output_tile] the columns.
+    void (*tile_of_rows_bf16)(const float * x, int64_t ld, int64_t n, int64_t n_in, int16_t * out) = nullptr;
+    void (*tile_of_columns_bf16)(const float * x, int64_t ld, int64_t n, int64_t n_in, int16_t * out) = nullptr;
 };
 
 /// Throws unsupported where this build has no kernels for it: check isa_supported first.

@@ -128,7 +128,9 @@ TEST("layer norm and softmax, against the reference") {
     }
 }
 
-TEST("attention against sums in double") {
+namespace {
+
+void check_attention(Isa isa, bool in_bf16) {
     struct Case {
         int64_t n_seq, n_query, n_key, n_head, n_embd_head;
         bool uniform;
@@ -136,48 +138,63 @@ TEST("attention against sums in double") {
     constexpr Case cases[] = {{1, 1, 1, 1, 8, false},      {3, 4, 4, 2, 16, false},    {2, 77, 77, 2, 64, false},
                               {1, 257, 257, 1, 64, false}, {2, 50, 50, 3, 80, false},  {2, 6, 5, 2, 24, false},
                               {2, 9, 9, 2, 20, true},      {1, 131, 131, 2, 13, false}};
-    for (const Isa isa : supported_isas()) {
-        for (const Case & c : cases) {
-            const int64_t n_embd = c.n_head * c.n_embd_head, n_rows = c.n_seq * c.n_query;
-            const std::vector<float> qkv = noise(n_rows * 3 * n_embd, 1.5f);
-            AttentionTask task;
-            task.kernels = &kernel_table(isa);
-            task.n_head = c.n_head;
-            task.n_embd_head = c.n_embd_head;
-            const double scale = c.uniform ? 0 : 1 / std::sqrt(static_cast<double>(c.n_embd_head));
-            task.spans = {{c.n_seq, c.n_query, c.n_key, 0, 0, c.n_query, static_cast<float>(scale)}};
-            std::vector<float> y(static_cast<size_t>(n_rows * n_embd)), expected(y.size());
-            std::vector<float> scratch(static_cast<size_t>(attention_scratch_size(task.spans, c.n_embd_head)));
-            const float * base = qkv.data();
-            run_attention(
-                task, {base, 3 * n_embd, base + n_embd, 3 * n_embd, base + 2 * n_embd, 3 * n_embd, y.data(), n_embd},
-                scratch.data());
+    for (const Case & c : cases) {
+        const int64_t n_embd = c.n_head * c.n_embd_head, n_rows = c.n_seq * c.n_query;
+        std::vector<float> qkv = noise(n_rows * 3 * n_embd, 1.5f);
+        if (in_bf16) round_to_bf16(qkv);
+        AttentionTask task;
+        task.kernels = &kernel_table(isa);
+        task.n_head = c.n_head;
+        task.n_embd_head = c.n_embd_head;
+        task.in_bf16 = in_bf16;
+        const double scale = c.uniform ? 0 : 1 / std::sqrt(static_cast<double>(c.n_embd_head));
+        task.spans = {{c.n_seq, c.n_query, c.n_key, 0, 0, c.n_query, static_cast<float>(scale)}};
+        std::vector<float> y(static_cast<size_t>(n_rows * n_embd)), expected(y.size());
+        std::vector<float> scratch(static_cast<size_t>(attention_scratch_size(task.spans, c.n_embd_head)));
+        const float * base = qkv.data();
+        run_attention(task,
+                      {base, 3 * n_embd, base + n_embd, 3 * n_embd, base + 2 * n_embd, 3 * n_embd, y.data(), n_embd},
+                      scratch.data());
 
-            for (int64_t row = 0; row < n_rows; ++row) {
-                const int64_t first = row / c.n_query * c.n_query;
-                for (int64_t head = 0; head < c.n_head; ++head) {
-                    const int64_t column = head * c.n_embd_head;
-                    std::vector<double> weights;
-                    double sum = 0;
-                    for (int64_t key = first; key < first + c.n_key; ++key) {
-                        double score = 0;
-                        for (int64_t i = 0; i < c.n_embd_head; ++i) {
-                            score += static_cast<double>(base[row * 3 * n_embd + column + i]) *
-                                     base[(key * 3 + 1) * n_embd + column + i];
-                        }
-                        sum += weights.emplace_back(std::exp(scale * score));
-                    }
+        double largest = 0;  // mean size of values
+        for (int64_t row = 0; row < n_rows; ++row) {
+            const int64_t first = row / c.n_query * c.n_query;
+            for (int64_t head = 0; head < c.n_head; ++head) {
+                const int64_t column = head * c.n_embd_head;
+                std::vector<double> weights;
+                double sum = 0;
+                for (int64_t key = first; key < first + c.n_key; ++key) {
+                    double score = 0;
                     for (int64_t i = 0; i < c.n_embd_head; ++i) {
-                        double value = 0;
-                        for (int64_t key = 0; key < c.n_key; ++key) {
-                            value +=
-                                weights[static_cast<size_t>(key)] * base[((first + key) * 3 + 2) * n_embd + column + i];
-                        }
-                        expected[static_cast<size_t>(row * n_embd + column + i)] = static_cast<float>(value / sum);
+                        score += static_cast<double>(base[row * 3 * n_embd + column + i]) *
+                                 base[(key * 3 + 1) * n_embd + column + i];
                     }
+                    sum += weights.emplace_back(std::exp(scale * score));
+                }
+                for (int64_t i = 0; i < c.n_embd_head; ++i) {
+                    double value = 0, size = 0;
+                    for (int64_t key = 0; key < c.n_key; ++key) {
+                        const double term =
+                            weights[static_cast<size_t>(key)] * base[((first + key) * 3 + 2) * n_embd + column + i];
+                        value += term;
+                        size += std::fabs(term);
+                    }
+                    expected[static_cast<size_t>(row * n_embd + column + i)] = static_cast<float>(value / sum);
+                    largest = std::max(largest, size / sum);
                 }
             }
-            at_most(largest_difference(y, expected), 1e-5, isa, "attention of " + std::to_string(c.n_key) + " keys");
         }
+        // probabilities are rounded to bf16, by half of its step
+        at_most(largest_difference(y, expected), in_bf16 ? largest / 512 + 1e-5 : 1e-5, isa,
+                "attention of " + std::to_string(c.n_key) + " keys");
+    }
+}
+
+}  // namespace
+
+TEST("attention against sums in double") {
+    for (const Isa isa : supported_isas()) {
+        check_attention(isa, false);
+        if (kernel_table(isa).product_bf16) check_attention(isa, true);
     }
 }

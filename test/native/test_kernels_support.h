@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "check.h"
+#include "ggml.h"
 #include "kernels/isa.h"
 
 namespace altclip::test {
@@ -26,6 +27,12 @@ inline double largest_difference(const std::vector<float> & a, const std::vector
     for (size_t i = 0; i < a.size() && i < b.size(); ++i)
         worst = std::max(worst, std::fabs(static_cast<double>(a[i]) - b[i]));
     return worst;
+}
+
+inline void round_to_bf16(std::vector<float> & x) {
+    std::vector<ggml_bf16_t> rounded(x.size());
+    ggml_fp32_to_bf16_row_ref(x.data(), rounded.data(), static_cast<int64_t>(x.size()));
+    ggml_bf16_to_fp32_row(rounded.data(), x.data(), static_cast<int64_t>(x.size()));
 }
 
 inline void at_most(double value, double limit, Isa isa, const std::string & what) {

@@ -87,12 +87,6 @@ double relative_error(const std::vector<float> & got, const std::vector<float> &
     return std::sqrt(error / size);
 }
 
-void round_to_bf16(std::vector<float> & x) {
-    std::vector<ggml_bf16_t> rounded(x.size());
-    ggml_fp32_to_bf16_row_ref(x.data(), rounded.data(), static_cast<int64_t>(x.size()));
-    ggml_bf16_to_fp32_row(rounded.data(), x.data(), static_cast<int64_t>(x.size()));
-}
-
 /// Rows of n_in values, in runs of 128 with one centre, whole steps, and one scale; what a last run lacks is 0.
 void round_to_i8(std::vector<float> & x, int64_t n_in) {
     for (auto row = x.begin(); row != x.end(); row += n_in) {

@@ -31,10 +31,7 @@ struct Floats {
         kernels.pack_f32(x, ld, n_rows, n_in, out);
     }
     void pack_key_tile(const float * k, int64_t ld, int64_t n, int64_t n_in, float * out) const {
-        if (n < output_tile) std::fill_n(out, n_in * output_tile, 0.0f);
-        for (int64_t r = 0; r < n; ++r, k += ld) {
-            for (int64_t i = 0; i < n_in; ++i) out[i * output_tile + r] = k[i];
-        }
+        kernels.tile_of_rows(k, ld, n, n_in, out);
     }
     /// Values [n_key][n] where they lie, if those are whole tiles.
     Tiles values(const float * v, int64_t ld, int64_t n_key, int64_t n, float * memory) const {

@@ -113,6 +113,11 @@ void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float *
 template void pack_f32<6>(const float *, int64_t, int64_t, int64_t, float *);
 template void pack_f32<12>(const float *, int64_t, int64_t, int64_t, float *);
 
+void tile_of_rows(const float * x, int64_t ld, int64_t n, int64_t n_in, float * out) {
+    if (n < output_tile) std::fill_n(out, n_in * output_tile, 0.0f);
+    pack_f32<output_tile>(x, ld, n, n_in, out);
+}
+
 template <int64_t Tile>
 void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) {
     for (int64_t k = 0; k < n_in; k += integer_run, out += integer_run_words * Tile) {

@@ -29,6 +29,7 @@ constexpr KernelTable table() {
     t.output_tiles = max_output_tiles;
     t.input_block = input_block;
     t.pack_f32 = avx2::pack_f32<token_tile>;
+    t.tile_of_rows = avx2::tile_of_rows;
     t.pack_i16 = avx2::pack_i16<token_tile>;
     t.widen_bf16 = widen_bf16;
     t.widen_q8 = widen_q8;

@@ -97,6 +97,8 @@ struct KernelTable {
 
     /// Rows x [n_rows][n_in], ld apart, n_rows <= token_tile, to [n_in][token_tile].
     void (*pack_f32)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
+    /// Rows x [n <= output_tile][n_in], ld apart, as weights of as many outputs: [n_in][output_tile], zeros beyond n.
+    void (*tile_of_rows)(const float * x, int64_t ld, int64_t n, int64_t n_in, float * out);
     /// The same as integers, two inputs a 32-bit word: [(n_in + 127) / 128][integer_run_words][token_tile], with zeros
     /// up to a multiple of integer_step. Absent as product_i16 is.
     void (*pack_i16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out);
@@ -155,8 +157,7 @@ struct KernelTable {
     /// As product_f32 over n_pairs pairs of b [n_pairs][output_tile][2]; `next` counts numbers of 16 bits.
     void (*product_bf16)(int64_t n_rows, int64_t n_tiles, int64_t n_pairs, const int32_t * a, const int16_t * b,
                          int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) = nullptr;
-    /// Weights that activations are multiplied by: rows x [n <= output_tile][n_in] as one tile of outputs, and of
-    /// x [n_in][n <= output_tile] the columns.
+    /// As tile_of_rows to [(n_in + 1) / 2][output_tile][2]; the same of the columns of x [n_in][n].
     void (*tile_of_rows_bf16)(const float * x, int64_t ld, int64_t n, int64_t n_in, int16_t * out) = nullptr;
     void (*tile_of_columns_bf16)(const float * x, int64_t ld, int64_t n, int64_t n_in, int16_t * out) = nullptr;
 };

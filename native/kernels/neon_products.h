@@ -18,6 +18,7 @@ constexpr KernelTable table() {
     t.output_tiles = 1;
     t.input_block = input_block;
     t.pack_f32 = pack_f32;
+    t.tile_of_rows = tile_of_rows;
     t.widen_q8 = widen_q8;
     t.widen_q4_0 = widen_q4_0;
     t.widen_q4_k = widen_q4_k;

@@ -14,24 +14,26 @@ namespace altclip::neon {
 namespace {
 
 /// Four rows of four columns become four groups of four.
+template <int64_t Tile>
 inline void transpose_4x4(const float * x, int64_t ld, float * out) {
     const float32x4_t x0 = vld1q_f32(x), x1 = vld1q_f32(x + ld), x2 = vld1q_f32(x + 2 * ld), x3 = vld1q_f32(x + 3 * ld);
     const float32x4_t low02 = vzip1q_f32(x0, x2), high02 = vzip2q_f32(x0, x2);
     const float32x4_t low13 = vzip1q_f32(x1, x3), high13 = vzip2q_f32(x1, x3);
     vst1q_f32(out, vzip1q_f32(low02, low13));
-    vst1q_f32(out + token_tile, vzip2q_f32(low02, low13));
-    vst1q_f32(out + 2 * token_tile, vzip1q_f32(high02, high13));
-    vst1q_f32(out + 3 * token_tile, vzip2q_f32(high02, high13));
+    vst1q_f32(out + Tile, vzip2q_f32(low02, low13));
+    vst1q_f32(out + 2 * Tile, vzip1q_f32(high02, high13));
+    vst1q_f32(out + 3 * Tile, vzip2q_f32(high02, high13));
 }
 
 /// The same for two rows.
+template <int64_t Tile>
 inline void transpose_2x4(const float * x, int64_t ld, float * out) {
     const float32x4_t x0 = vld1q_f32(x), x1 = vld1q_f32(x + ld);
     const float32x4_t low = vzip1q_f32(x0, x1), high = vzip2q_f32(x0, x1);
     vst1_f32(out, vget_low_f32(low));
-    vst1_f32(out + token_tile, vget_high_f32(low));
-    vst1_f32(out + 2 * token_tile, vget_low_f32(high));
-    vst1_f32(out + 3 * token_tile, vget_high_f32(high));
+    vst1_f32(out + Tile, vget_high_f32(low));
+    vst1_f32(out + 2 * Tile, vget_low_f32(high));
+    vst1_f32(out + 3 * Tile, vget_high_f32(high));
 }
 
 /// n <= 4 values, the others zero.
@@ -60,21 +62,31 @@ inline float32x4_t activate4(float32x4_t x, Activation activation) {
     return x;
 }
 
-}  // namespace
-
-void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out) {
+template <int64_t Tile>
+void pack(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out) {
     int64_t i = 0;
     for (; i + 4 <= n_in; i += 4) {
         int64_t r = 0;
-        for (; r + 4 <= n_rows; r += 4) transpose_4x4(x + r * ld + i, ld, out + i * token_tile + r);
-        for (; r + 2 <= n_rows; r += 2) transpose_2x4(x + r * ld + i, ld, out + i * token_tile + r);
+        for (; r + 4 <= n_rows; r += 4) transpose_4x4<Tile>(x + r * ld + i, ld, out + i * Tile + r);
+        for (; r + 2 <= n_rows; r += 2) transpose_2x4<Tile>(x + r * ld + i, ld, out + i * Tile + r);
         if (r < n_rows) {
-            for (int64_t j = i; j < i + 4; ++j) out[j * token_tile + r] = x[r * ld + j];
+            for (int64_t j = i; j < i + 4; ++j) out[j * Tile + r] = x[r * ld + j];
         }
     }
     for (; i < n_in; ++i) {
-        for (int64_t r = 0; r < n_rows; ++r) out[i * token_tile + r] = x[r * ld + i];
+        for (int64_t r = 0; r < n_rows; ++r) out[i * Tile + r] = x[r * ld + i];
     }
+}
+
+}  // namespace
+
+void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out) {
+    pack<token_tile>(x, ld, n_rows, n_in, out);
+}
+
+void tile_of_rows(const float * x, int64_t ld, int64_t n, int64_t n_in, float * out) {
+    if (n < output_tile) std::fill_n(out, n_in * output_tile, 0.0f);
+    pack<output_tile>(x, ld, n, n_in, out);
 }
 
 float largest_magnitude(const float * x, int64_t n) {

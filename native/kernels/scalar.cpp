@@ -19,6 +19,12 @@ void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float *
     }
 }
 
+void tile_of_rows(const float * x, int64_t ld, int64_t n, int64_t n_in, float * out) {
+    for (int64_t i = 0; i < n_in; ++i) {
+        for (int64_t r = 0; r < output_tile; ++r) *out++ = r < n ? x[r * ld + i] : 0.0f;
+    }
+}
+
 void pack_i16(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) {
     for (int64_t begin = 0; begin < n_in; begin += integer_run, out += integer_run_words * token_tile) {
         const int64_t n = std::min(integer_run, n_in - begin);
@@ -174,6 +180,7 @@ const KernelTable scalar_kernels = {token_tile,
                                     1,
                                     1024,
                                     pack_f32,
+                                    tile_of_rows,
                                     pack_i16,
                                     widen_bf16,
                                     widen_q8,

@@ -39,7 +39,8 @@ double core_rate(const KernelTable & kernels, ggml_type type, Operand operand) {
                                            reinterpret_cast<const float *>(b), output_tile, next, c, ld, false,
                                            nothing);
             case Operand::i16:
-                return kernels.product_i16(kernels.token_tile, n_tiles, k, a, b, next, nullptr, c, ld, false, nothing);
+                return kernels.product_i16(kernels.token_tile, n_tiles, k, a, b, next, nullptr, c, ld, false, nullptr,
+                                           nothing);
             case Operand::i8:
                 return i8_products(kernels, type)
                     .product(kernels.token_tile, n_tiles, k / i8_run, a, b, next, nullptr, c, ld, false, nullptr, nothing);

@@ -69,7 +69,7 @@ inline void step_i16(const int32_t * a, __m256i b0, __m256i b1, __m256i & low, _
 
 template <int R>
 void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float * output_scales, float * c,
-              int64_t ldc, bool accumulate, const std::byte * line, int64_t line_step) {
+              int64_t ldc, bool accumulate, const Outputs * outputs, const std::byte * line, int64_t line_step) {
     const auto * token_scales = reinterpret_cast<const float *>(a + integer_run / 2 * token_tile);
     __m256i c00 = _mm256_setzero_si256(), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
     __m256i c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
@@ -97,6 +97,13 @@ void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float
             f0 = _mm256_mul_ps(f0, _mm256_loadu_ps(output_scales));
             f1 = _mm256_mul_ps(f1, _mm256_loadu_ps(output_scales + 8));
         }
+        if (outputs) {
+            p = outputs->y + r * outputs->ld;
+            if (const float * bias = outputs->bias)
+                f0 = _mm256_add_ps(f0, _mm256_loadu_ps(bias)), f1 = _mm256_add_ps(f1, _mm256_loadu_ps(bias + 8));
+            if (const float * x = outputs->residual ? outputs->residual + r * outputs->ld_residual : nullptr)
+                f0 = _mm256_add_ps(f0, _mm256_loadu_ps(x)), f1 = _mm256_add_ps(f1, _mm256_loadu_ps(x + 8));
+        }
         _mm256_storeu_ps(p, f0);
         _mm256_storeu_ps(p + 8, f1);
     };
@@ -121,20 +128,23 @@ void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a
 }
 
 void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t * a, const int16_t * b, int64_t /*next*/,
-                 const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
+                 const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                 const Ahead & ahead) {
     for (int64_t i = 0; i < k; i += integer_run, a += integer_run_words * token_tile) {
         const int64_t n_pairs = std::min(integer_run, k - i) / 2;
         const int16_t * w = b + i * output_tile;
         const bool add = accumulate || i > 0;
-        const float * scales = i + integer_run >= k ? output_scales : nullptr;
+        const bool last = i + integer_run >= k;
+        const float * scales = last ? output_scales : nullptr;
+        const Outputs * to = last ? outputs : nullptr;
         const std::byte * line = ahead.memory + i / 2 * ahead.step;
         switch (n_rows) {
-            case 6: tile_i16<6>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
-            case 5: tile_i16<5>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
-            case 4: tile_i16<4>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
-            case 3: tile_i16<3>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
-            case 2: tile_i16<2>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
-            default: tile_i16<1>(n_pairs, a, w, scales, c, ldc, add, line, ahead.step); break;
+            case 6: tile_i16<6>(n_pairs, a, w, scales, c, ldc, add, to, line, ahead.step); break;
+            case 5: tile_i16<5>(n_pairs, a, w, scales, c, ldc, add, to, line, ahead.step); break;
+            case 4: tile_i16<4>(n_pairs, a, w, scales, c, ldc, add, to, line, ahead.step); break;
+            case 3: tile_i16<3>(n_pairs, a, w, scales, c, ldc, add, to, line, ahead.step); break;
+            case 2: tile_i16<2>(n_pairs, a, w, scales, c, ldc, add, to, line, ahead.step); break;
+            default: tile_i16<1>(n_pairs, a, w, scales, c, ldc, add, to, line, ahead.step); break;
         }
     }
 }

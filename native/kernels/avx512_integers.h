@@ -45,7 +45,7 @@ inline int64_t share_of_pass(int64_t n_rows, int64_t step) {
 template <int R, int T, typename MultiplyAdd, int... I>
 inline void tile_i16(const MultiplyAdd & multiply_add, std::integer_sequence<int, I...>, int64_t k, const int32_t * a,
                      const int16_t * b, int64_t next, const float * output_scales, float * c, int64_t ldc,
-                     bool accumulate, Ahead ahead) {
+                     bool accumulate, const Outputs * outputs, Ahead ahead) {
     constexpr int step_pairs = integer_step / 2;
     const auto at = [c, ldc](int i) { return c + i / T * ldc + i % T * output_tile; };
     __m512 totals[R * T] = {(accumulate ? _mm512_loadu_ps(at(I)) : _mm512_setzero_ps())...};
@@ -75,20 +75,38 @@ inline void tile_i16(const MultiplyAdd & multiply_add, std::integer_sequence<int
                      scale1 = _mm512_loadu_ps(output_scales + (T - 1) * output_tile);
         ((totals[I] = _mm512_mul_ps(totals[I], I % T ? scale1 : scale0)), ...);
     }
-    (_mm512_storeu_ps(at(I), totals[I]), ...);
+    if (!outputs) {
+        (_mm512_storeu_ps(at(I), totals[I]), ...);
+        return;
+    }
+    if (outputs->bias) {
+        const __m512 bias0 = _mm512_loadu_ps(outputs->bias),
+                     bias1 = _mm512_loadu_ps(outputs->bias + (T - 1) * output_tile);
+        ((totals[I] = _mm512_add_ps(totals[I], I % T ? bias1 : bias0)), ...);
+    }
+    if (const float * x = outputs->residual) {
+        const auto residual = [x, ld = outputs->ld_residual](int i) {
+            return _mm512_loadu_ps(x + i / T * ld + i % T * output_tile);
+        };
+        ((totals[I] = _mm512_add_ps(totals[I], residual(I))), ...);
+    }
+    const auto y = [outputs](int i) { return outputs->y + i / T * outputs->ld + i % T * output_tile; };
+    (_mm512_storeu_ps(y(I), totals[I]), ...);
 }
 
 /// KernelTable::product_i16 by way of multiply_add.
 template <typename MultiplyAdd>
 void product_i16(const MultiplyAdd & multiply_add, int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a,
                  const int16_t * b, int64_t next, const float * output_scales, float * c, int64_t ldc, bool accumulate,
-                 const Ahead & ahead) {
+                 const Outputs * outputs, const Ahead & ahead) {
     Ahead here{ahead.memory, share_of_pass(n_rows, ahead.step), ahead.next};
     for_passes(n_rows, [&](auto r, int64_t row) {
+        Outputs rest;
+        if (outputs) rest = from_row(*outputs, row);
         const auto by_tiles = [&](auto t) {
             constexpr int R = decltype(r)::value, T = decltype(t)::value;
             tile_i16<R, T>(multiply_add, std::make_integer_sequence<int, R * T>(), k, a + row, b, next, output_scales,
-                           c + row * ldc, ldc, accumulate, here);
+                           c + row * ldc, ldc, accumulate, outputs ? &rest : nullptr, here);
         };
         if (n_tiles > 1) {
             by_tiles(std::integral_constant<int, 2>());

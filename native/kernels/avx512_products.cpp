@@ -30,7 +30,8 @@ void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, co
 }
 
 void product_i16_madd(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
-                      const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
+                      const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                      const Ahead & ahead) {
     const auto multiply_add = [](__m512i sum, __m512i x, __m512i w) {
         sum = _mm512_add_epi32(sum, _mm512_madd_epi16(x, w));
 #if defined(__GNUC__) && !defined(ALTCLIP_SIMDE)
@@ -38,7 +39,7 @@ void product_i16_madd(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t 
 #endif
         return sum;
     };
-    product_i16(multiply_add, n_rows, n_tiles, k, a, b, next, output_scales, c, ldc, accumulate, ahead);
+    product_i16(multiply_add, n_rows, n_tiles, k, a, b, next, output_scales, c, ldc, accumulate, outputs, ahead);
 }
 
 void widen_bf16(const uint16_t * x, int64_t n_pairs, const float * output_scales, int16_t * out) {

@@ -18,9 +18,11 @@ void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 
 /// With vpmaddwd and vpaddd, and with vpdpwssd, which multiplies and adds in one instruction.
 void product_i16_madd(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
-                      const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
+                      const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                      const Ahead & ahead);
 void product_i16_vnni(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
-                      const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
+                      const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                      const Ahead & ahead);
 
 /// The table of the foundation; rows are packed, and weights of few bits widened, as in the AVX2 table.
 constexpr KernelTable table() {

@@ -82,8 +82,7 @@ inline Outputs from_row(Outputs outputs, int64_t row) {
 struct I8Products {
     /// Blocks of a tile, in a form and a size up to that of 16-bit integers which the two functions agree on.
     void (*widen)(const uint8_t * blocks, int64_t n_blocks, int16_t * out) = nullptr;
-    /// As KernelTable::product_i16 over n_runs runs of packed activations. With the last inputs there may be outputs,
-    /// which the sums become then.
+    /// As KernelTable::product_i16 over n_runs runs of packed activations.
     void (*product)(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t * a, const int16_t * b, int64_t next,
                     const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
                     const Ahead & ahead) = nullptr;
@@ -117,10 +116,11 @@ struct KernelTable {
     void (*product_f32)(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
                         int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
     /// The same with packed integers, times the runs' scales and output_scales [n_tiles][output_tile], which come with
-    /// the last inputs, null before: sums are the same however inputs are cut into blocks. k is a multiple of
-    /// integer_step.
+    /// the last inputs, null before: sums are the same however inputs are cut into blocks. With the last inputs there
+    /// may be outputs too, which take what would go to c. k is a multiple of integer_step.
     void (*product_i16)(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
-                        const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
+                        const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                        const Ahead & ahead);
 
     /// y = activation(c + bias) + residual for n values; bias, activation and residual may be absent.
     void (*finish)(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,

@@ -112,7 +112,8 @@ void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a
 }
 
 void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t * a, const int16_t * b, int64_t /*next*/,
-                 const float * output_scales, float * c, int64_t ldc, bool accumulate, const Ahead & /*ahead*/) {
+                 const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                 const Ahead & /*ahead*/) {
     for (int64_t begin = 0; begin < k; begin += integer_run, a += integer_run_words * token_tile) {
         const int64_t n_pairs = std::min(integer_run, k - begin) / 2;
         float token_scales[token_tile];
@@ -133,6 +134,13 @@ void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t *
                 target = accumulate || begin > 0 ? target + value : value;
                 if (output_scales && begin + integer_run >= k) target *= output_scales[j];
             }
+        }
+    }
+    for (int64_t r = 0; outputs && r < n_rows; ++r) {
+        for (int64_t j = 0; j < output_tile; ++j) {
+            const float value = outputs->bias ? c[r * ldc + j] + outputs->bias[j] : c[r * ldc + j];
+            const float * residual = outputs->residual ? outputs->residual + r * outputs->ld_residual : nullptr;
+            outputs->y[r * outputs->ld + j] = residual ? value + residual[j] : value;
         }
     }
 }

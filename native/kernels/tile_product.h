@@ -46,7 +46,7 @@ public:
     template <typename Before, typename After>
     void run(const float * packed, int64_t n_rows, int64_t first_row, int64_t n, const Outputs * outputs,
              const Before & before, const After & after) {
-        if (operand_ != Operand::i8) outputs = nullptr;
+        if (operand_ != Operand::i16 && operand_ != Operand::i8) outputs = nullptr;
         const int64_t n_in = weight_.n_in(), token_tile = kernels_.token_tile, ld = n_tiles_ * output_tile;
         const int64_t input_block = input_block_of(n);
         const int64_t row_words = words_of_row(operand_, n_in);
@@ -65,7 +65,8 @@ public:
                 const float * tokens = packed + row * row_words + words_of_row(operand_, k) * token_tile;
                 const auto * words = reinterpret_cast<const int32_t *>(tokens);
                 Outputs here;
-                if (last && outputs) here = from_row(*outputs, i);
+                if (outputs) here = from_row(*outputs, i);
+                const Outputs * leave = last && outputs ? &here : nullptr;
                 if (last) before(i, n_tile);
                 switch (operand_) {
                     case Operand::f32:
@@ -75,7 +76,7 @@ public:
                     case Operand::i16:
                         kernels_.product_i16(n_tile, n_tiles_, whole_steps(n_k), words,
                                              static_cast<const int16_t *>(w.data), w.next, output_scales, sums, ld,
-                                             k > 0, next);
+                                             k > 0, leave, next);
                         break;
                     case Operand::bytes:
                         kernels_.product_bytes(n_tile, n_tiles_, n_k, words, static_cast<const int16_t *>(w.data),
@@ -86,14 +87,14 @@ public:
                         i8_products(kernels_, weight_.type())
                             .product(n_tile, n_tiles_, (n_k + i8_run - 1) / i8_run, words,
                                      static_cast<const int16_t *>(w.data), w.next, output_scales, sums, ld, k > 0,
-                                     last && outputs ? &here : nullptr, next);
+                                     leave, next);
                         break;
                     case Operand::bf16:
                         kernels_.product_bf16(n_tile, n_tiles_, (n_k + 1) / 2, words,
                                               static_cast<const int16_t *>(w.data), w.next, sums, ld, k > 0, next);
                         break;
                 }
-                if (last && !outputs) after(i, n_tile, sums);
+                if (last && !leave) after(i, n_tile, sums);
                 next.memory += n_steps * next.step;
             }
         }

@@ -43,7 +43,8 @@ double core_rate(const KernelTable & kernels, ggml_type type, Operand operand) {
                                            nothing);
             case Operand::i8:
                 return i8_products(kernels, type)
-                    .product(kernels.token_tile, n_tiles, k / i8_run, a, b, next, nullptr, c, ld, false, nullptr, nothing);
+                    .product(kernels.token_tile, n_tiles, k / i8_run, a, b, next, nullptr, c, ld, false, nullptr,
+                             nothing);
             case Operand::bf16:
                 return kernels.product_bf16(kernels.token_tile, n_tiles, k / 2, a, b, next, c, ld, false, nothing);
             case Operand::bytes: return;

@@ -232,7 +232,8 @@ ggml_tensor * KernelOperators::attention(const Qkv & qkv, const Linear & reader,
     task->n_head = n_head;
     task->n_embd_head = n_embd / n_head;
     const Operand taken = operand_of(*execution_.kernels, reader.weight->type, execution_.precision);
-    task->in_bf16 = execution_.kernels->product_bf16 && (taken == Operand::bf16 || taken == Operand::i8);
+    task->in_bf16 = execution_.precision == Precision::coarse && execution_.kernels->product_bf16 &&
+                    (taken == Operand::bf16 || taken == Operand::i8);
     int64_t seq = 0;
     for (const SequenceGroup & group : layout_.groups) {
         const float scale = group.uniform ? 0.0f : 1.0f / std::sqrt(static_cast<float>(task->n_embd_head));

@@ -54,8 +54,8 @@ public:
     virtual ggml_tensor * mlp(ggml_tensor * x, const BlockWeights & w, Activation activation, ggml_tensor * residual);
     /// Queries of `x_query`, keys and values of `x`.
     virtual Qkv project(ggml_tensor * x_query, ggml_tensor * x, const BlockWeights & w);
-    /// For `reader`, in the rows of q: all, or those of token 0 alone. `probabilities`, where given, takes one output of
-    /// the graph a group: [n_key, n_query, n_head, n_seq].
+    /// For `reader`, in the rows of q: all, or those of token 0 alone. `probabilities`, where given, takes one output
+    /// of the graph a group: [n_key, n_query, n_head, n_seq].
     virtual ggml_tensor * attention(const Qkv & qkv, const Linear & reader, int n_head, bool pooled_only,
                                     std::vector<ggml_tensor *> * probabilities);
 

@@ -69,8 +69,8 @@ void tile_of_rows_bf16(const float * x, int64_t ld, int64_t n, int64_t n_in, int
 void tile_of_columns_bf16(const float * x, int64_t ld, int64_t n, int64_t n_in, int16_t * out) {
     const auto some = static_cast<__mmask16>((1u << n) - 1);
     const __m512i outputs = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __m512i order = _mm512_or_si512(
-        outputs, _mm512_slli_epi32(_mm512_add_epi32(outputs, _mm512_set1_epi32(output_tile)), 16));
+    const __m512i order =
+        _mm512_or_si512(outputs, _mm512_slli_epi32(_mm512_add_epi32(outputs, _mm512_set1_epi32(output_tile)), 16));
     for (int64_t i = 0; i < n_in; i += 2, x += 2 * ld, out += 2 * output_tile) {
         const __m512 first = _mm512_maskz_loadu_ps(some, x);
         const __m512 second = i + 1 < n_in ? _mm512_maskz_loadu_ps(some, x + ld) : _mm512_setzero_ps();

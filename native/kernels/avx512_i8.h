@@ -1,8 +1,8 @@
 // What packing, widening and products with 8-bit activations agree on.
 //
-// vpdpbusd multiplies unsigned bytes (weights) by signed ones (activations) and adds fours of them. Every quantised type
-// becomes unsigned bytes u that stand for v = u - 128; a sum begins with what takes the 128 off again. A part of the
-// inputs is what has one multiplier m (int16), a block of 32 or half of one (q6_K):
+// vpdpbusd multiplies unsigned bytes (weights) by signed ones (activations) and adds fours of them. Every quantised
+// type becomes unsigned bytes u that stand for v = u - 128; a sum begins with what takes the 128 off again. A part of
+// the inputs is what has one multiplier m (int16), a block of 32 or half of one (q6_K):
 //
 //   w x = token_scale * output_scale / 8 * (sum of the parts' m * S / 16 + sum of the blocks' 2 minimum * X
 //                                           + token_centre * W)
@@ -11,9 +11,9 @@
 // weight has 14 bits and 3 behind the point, x and the centre together 255 steps either way.
 //
 // Shifting and packing have ports of their own, multiplying has not: two parts lie side by side in a vector, words of
-// eight outputs in turn, so that the sums of two vectors, S / 16 in 16 bits, are the parts' pairs of all 16 outputs, which
-// vpdpwssd multiplies by their two multipliers and adds. Of a run of 128 inputs, beside 32 vpdpbusd there are two of
-// those (q6_K: four), one for the centre, one or three with minimums, and a multiply-add for the token's scale.
+// eight outputs in turn, so that the sums of two vectors, S / 16 in 16 bits, are the parts' pairs of all 16 outputs,
+// which vpdpwssd multiplies by their two multipliers and adds. Of a run of 128 inputs, beside 32 vpdpbusd there are two
+// of those (q6_K: four), one for the centre, one or three with minimums, and a multiply-add for the token's scale.
 //
 // A run's activations are token_scale * (token_centre + x), with the centre, whole steps, between the smallest and the
 // largest, so that numbers of one sign (what GELU leaves) or a single outlier have the eighth bit too; the centre meets

@@ -24,9 +24,7 @@ struct Bytes {
 /// Four vectors to four numbers.
 template <typename Operation>
 __m128 reduce(const Operation & operation, const __m512 (&x)[n_together]) {
-    const auto half = [&](int i) {
-        return operation(_mm512_castps512_ps256(x[i]), _mm512_extractf32x8_ps(x[i], 1));
-    };
+    const auto half = [&](int i) { return operation(_mm512_castps512_ps256(x[i]), _mm512_extractf32x8_ps(x[i], 1)); };
     const auto two = [&](__m256 first, __m256 second) {
         return operation(_mm256_unpacklo_ps(first, second), _mm256_unpackhi_ps(first, second));
     };
@@ -107,10 +105,12 @@ Words pack_run(const float * x, float centre, float scale, float inverse) {
     int32_t scale_bits;
     std::memcpy(&scale_bits, &scale, sizeof(scale_bits));
     const auto whole = static_cast<int32_t>(centre);
-    const __m128i last = _mm_set_epi32(whole << 16 | (whole * 256 & 0xffff), scale_bits, doubled(blocks1), doubled(blocks0));
+    const __m128i last =
+        _mm_set_epi32(whole * 65536 + (whole * 256 & 0xffff), scale_bits, doubled(blocks1), doubled(blocks0));
 
     static_assert(i8_block_starts == 16 && i8_half_starts == 18 && i8_input_sums == 22 && i8_token == 23, "the order");
-    __m512i rest = _mm512_permutex2var_epi64(starts(halves0), _mm512_set_epi64(0, 0, 12, 8, 4, 0, 0, 0), starts(halves1));
+    __m512i rest =
+        _mm512_permutex2var_epi64(starts(halves0), _mm512_set_epi64(0, 0, 12, 8, 4, 0, 0, 0), starts(halves1));
     rest = _mm512_mask_mov_epi64(rest, 1, starts(blocks0));
     rest = _mm512_mask_mov_epi64(rest, 2, starts(blocks1));
     return {{bytes0, bytes1, _mm512_inserti32x4(rest, last, 3)}};

@@ -26,12 +26,12 @@ struct Product {
 /// all that a thread has beside another one on the core, has no room for both.
 template <Parts parts, int R, int... I>
 [[gnu::noinline]] const std::byte * tile_i8(std::integer_sequence<int, I...>, const Product & p, const int32_t * a,
-                                           const uint8_t * b, int64_t token, int64_t output, const std::byte * line) {
+                                            const uint8_t * b, int64_t token, int64_t output, const std::byte * line) {
     constexpr int n_quads = 8 / block_parts<parts>;  // of a part
     constexpr int64_t n_pairs = 2 * block_parts<parts>;
     constexpr int64_t starts_row = parts == Parts::halves ? i8_half_starts : i8_block_starts;
-    const float * c = p.partial + token * p.ldc + output;
-    __m512 sums[R] = {(p.partial ? _mm512_loadu_ps(c + I * p.ldc) : _mm512_setzero_ps())...};
+    const float * c = p.partial ? p.partial + token * p.ldc + output : nullptr;
+    __m512 sums[R] = {(c ? _mm512_loadu_ps(c + I * p.ldc) : _mm512_setzero_ps())...};
     for (int64_t run = p.n_runs; run > 0; --run, a += i8_run_words * token_tile, b += i8_run_bytes) {
         const auto load = [](const uint8_t * from) { return _mm512_loadu_si512(from); };
         const auto words = [a](int64_t row, int i) { return a + (row * token_tile + i) * 2; };
@@ -71,8 +71,7 @@ template <Parts parts, int R, int... I>
             ((first[I] = _mm512_packs_epi32(first[I], second[I])), ...);
             ((totals[I] = _mm512_dpwssd_epi32(totals[I], first[I], multipliers)), ...);
         }
-        ((sums[I] =
-              _mm512_fmadd_ps(_mm512_cvtepi32_ps(totals[I]), _mm512_castsi512_ps(word(i8_token, I, 0)), sums[I])),
+        ((sums[I] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(totals[I]), _mm512_castsi512_ps(word(i8_token, I, 0)), sums[I])),
          ...);
     }
     if (p.output_scales) {
@@ -121,7 +120,8 @@ void product_i8(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t *
 template void product_i8<Parts::blocks>(int64_t, int64_t, int64_t, const int32_t *, const int16_t *, int64_t,
                                         const float *, float *, int64_t, bool, const Outputs *, const Ahead &);
 template void product_i8<Parts::blocks_with_minimum>(int64_t, int64_t, int64_t, const int32_t *, const int16_t *,
-                                                     int64_t, const float *, float *, int64_t, bool, const Outputs *, const Ahead &);
+                                                     int64_t, const float *, float *, int64_t, bool, const Outputs *,
+                                                     const Ahead &);
 template void product_i8<Parts::halves>(int64_t, int64_t, int64_t, const int32_t *, const int16_t *, int64_t,
                                         const float *, float *, int64_t, bool, const Outputs *, const Ahead &);
 

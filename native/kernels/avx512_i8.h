@@ -13,10 +13,10 @@
 // Shifting and packing have ports of their own, multiplying has not: two parts lie side by side in a vector, words of
 // eight outputs in turn, so that the sums of two vectors, S / 16 in 16 bits, are the parts' pairs of all 16 outputs,
 // which vpdpwssd multiplies by their two multipliers and adds. Of a run of 128 inputs, beside 32 vpdpbusd there are two
-// of those (q6_K: four), one for the centre, one or three with minimums, and a multiply-add for the token's scale.
+// of those (q6_K: four), one for the centre, two more with minimums, and a multiply-add for the token's scale.
 //
-// A run's activations are token_scale * (token_centre + x), with the centre, whole steps, between the smallest and the
-// largest, so that numbers of one sign (what GELU leaves) or a single outlier have the eighth bit too; the centre meets
+// A run's activations are token_scale * (token_centre + x), with the centre, whole steps and 127 at most, between the
+// smallest and the largest unless those are both far from zero, so that numbers of one sign (what GELU leaves) or a single outlier have the eighth bit too; the centre meets
 // W, the sum of the run's weights.
 #pragma once
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cfloat>
-#include <cmath>
 #include <cstring>
 
 #include "kernels/avx512_i8.h"
@@ -63,10 +62,11 @@ Bytes bytes_of(const float * const (&x)[n_together]) {
             inverse};
 }
 
-/// Eight rows of a token's words, a pair each.
-constexpr int64_t n_parts = i8_run_words / 16;
+/// A token's words, eight rows of two in a vector.
+constexpr int64_t n_row_vectors = i8_run_words / 16;
+static_assert(i8_run_words % 16 == 0, "whole vectors");
 struct Words {
-    __m512i rows[n_parts];
+    __m512i rows[n_row_vectors];
 };
 
 /// One token's run: what two blocks have side by side.
@@ -123,8 +123,8 @@ void interleave(const Words (&tokens)[n_together], int32_t * out) {
         _mm256_storeu_si256(reinterpret_cast<__m256i *>(row), _mm512_castsi512_si256(rows));
         _mm256_storeu_si256(reinterpret_cast<__m256i *>(row + 4 * token_tile), _mm512_extracti64x4_epi64(rows, 1));
     };
-    for (int64_t part = 0; part < n_parts; ++part, out += 16 * token_tile) {
-        const auto rows = [&tokens, part](int64_t r) { return tokens[r].rows[part]; };
+    for (int64_t i = 0; i < n_row_vectors; ++i, out += 16 * token_tile) {
+        const auto rows = [&tokens, i](int64_t r) { return tokens[r].rows[i]; };
         const __m512i even0 = _mm512_unpacklo_epi64(rows(0), rows(1)), even2 = _mm512_unpacklo_epi64(rows(2), rows(3));
         const __m512i odd0 = _mm512_unpackhi_epi64(rows(0), rows(1)), odd2 = _mm512_unpackhi_epi64(rows(2), rows(3));
         store(out, _mm512_permutex2var_epi64(even0, low, even2));
@@ -137,7 +137,7 @@ void interleave(const Words (&tokens)[n_together], int32_t * out) {
 }  // namespace
 
 void pack_i8(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) {
-    static_assert(token_tile % n_together == 0 && i8_run_words % 4 == 0, "whole fours");
+    static_assert(token_tile % n_together == 0, "whole fours");
     float last[n_together][i8_run];
     for (int64_t k = 0; k < n_in; k += i8_run, out += i8_run_words * token_tile) {
         for (int64_t first = 0; first < n_rows; first += n_together) {

@@ -2,7 +2,6 @@
 // memory.
 #if (defined(__x86_64__) || defined(_M_X64)) && !defined(ALTCLIP_SIMDE)
 
-#include <algorithm>
 #include <cstring>
 
 #include "kernels/avx512.h"

@@ -1,5 +1,5 @@
-// Integer products for the AVX-512 tables: tiles of 6 tokens by 32 outputs, twelve sums of a run in integers and twelve
-// of all inputs in floats. Converting to floats takes no multiplier's port, as shifting integers would.
+// 16-bit integer products for the AVX-512 tables: tiles of 6 tokens by 32 outputs, twelve sums of a run in integers and
+// twelve of all inputs in floats.
 #pragma once
 
 #include <algorithm>

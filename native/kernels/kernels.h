@@ -98,7 +98,7 @@ struct KernelTable {
     void (*pack_f32)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
     /// Rows x [n <= output_tile][n_in], ld apart, as weights of as many outputs: [n_in][output_tile], zeros beyond n.
     void (*tile_of_rows)(const float * x, int64_t ld, int64_t n, int64_t n_in, float * out);
-    /// The same as integers, two inputs a 32-bit word: [(n_in + 127) / 128][integer_run_words][token_tile], with zeros
+    /// As pack_f32, to integers, two inputs a 32-bit word: [(n_in + 127) / 128][integer_run_words][token_tile], with zeros
     /// up to a multiple of integer_step. Absent as product_i16 is.
     void (*pack_i16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out);
 

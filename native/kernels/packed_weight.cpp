@@ -83,6 +83,11 @@ float scale_of(float largest) {
     return std::isfinite(scale) ? scale : NAN;
 }
 
+/// 0 for a number, else NaN.
+float no_number(float x) {
+    return 0 * x;
+}
+
 /// Integers of 14 bits in place of half-precision numbers, which have eleven: weights of an eighth of their row's
 /// largest and above keep all of them, smaller ones are rounded at the same place behind the point.
 void pack_f16(const ggml_fp16_t * rows, int64_t n_in, int64_t n_rows, int16_t * out, float * scales) {
@@ -107,10 +112,13 @@ void pack_q8(const Q8Block * rows, int64_t n_in, int64_t n_rows, std::byte * out
     const int64_t n_blocks = n_in / q8_block;
     if (n_rows < output_tile) std::memset(out, 0, static_cast<size_t>(n_blocks * q8_block_bytes));
     for (int64_t r = 0; r < n_rows; ++r) {
-        float largest = 0;
-        for (int64_t b = 0; b < n_blocks; ++b)
-            largest = std::max(largest, std::fabs(ggml_fp16_to_fp32(rows[r * n_blocks + b].scale)));
-        scales[r] = 128.0f * largest / static_cast<float>(weight_max);
+        float largest = 0, nothing = 0;
+        for (int64_t b = 0; b < n_blocks; ++b) {
+            const float scale = ggml_fp16_to_fp32(rows[r * n_blocks + b].scale);
+            largest = std::max(largest, std::fabs(scale));
+            nothing += no_number(scale);
+        }
+        scales[r] = 128.0f * largest / static_cast<float>(weight_max) + nothing;
     }
     for (int64_t b = 0; b < n_blocks; ++b, out += q8_block_bytes) {
         auto * multipliers = reinterpret_cast<int16_t *>(out);
@@ -158,11 +166,14 @@ float largest_weight(const QuantizedBlock & block) {
 /// Each block's multipliers, as q8_0's for q at the top of a byte.
 void pack_multipliers(ggml_type type, const std::vector<QuantizedBlock> & blocks, uint16_t * numbers, float * scale) {
     const int n_halves = type == GGML_TYPE_Q6_K ? 2 : 1;
-    float largest = 0;
-    for (const QuantizedBlock & block : blocks)
+    float largest = 0, nothing = 0;
+    for (const QuantizedBlock & block : blocks) {
         largest = std::max({largest, std::fabs(block.scale[0]), std::fabs(block.scale[1])});
-    *scale = (type == GGML_TYPE_Q6_K ? 32.0f : 8.0f) * largest / static_cast<float>(weight_max);
-    const float unit = largest > 0 ? static_cast<float>(weight_max) / largest : 0.0f;
+        nothing += no_number(block.scale[0]) + no_number(block.scale[1]);
+    }
+    *scale = (type == GGML_TYPE_Q6_K ? 32.0f : 8.0f) * largest / static_cast<float>(weight_max) + nothing;
+    if (!(*scale > 0)) return;  // all numbers are zero
+    const float unit = static_cast<float>(weight_max) / largest;
     for (const QuantizedBlock & block : blocks) {
         for (int half = 0; half < n_halves; ++half) numbers[half * output_tile] = rounded(unit * block.scale[half]);
         numbers += bytes_of_block(type) / 2;
@@ -172,14 +183,16 @@ void pack_multipliers(ggml_type type, const std::vector<QuantizedBlock> & blocks
 /// Each block's scale and minimum, with the row's largest |w| as 14 bits, less what rounding adds. The minimum takes
 /// what rounding the scale moves the block's weights by on average.
 void pack_minimums(ggml_type type, const std::vector<QuantizedBlock> & blocks, uint16_t * numbers, float * scale) {
-    float largest = 0;
+    float largest = 0, nothing = 0;
     for (const QuantizedBlock & block : blocks) {
         // scale and middle are numbers of 16 bits themselves, also where q takes few values, as in no block of ggml's
         const float middle = (type == GGML_TYPE_Q5_K ? 16.0f : 8.0f) * block.scale[0] - block.minimum[0];
         largest = std::max({largest, largest_weight(block), std::fabs(4 * block.scale[0]), std::fabs(middle)});
+        nothing += no_number(block.scale[0]) + no_number(block.minimum[0]);
     }
-    *scale = largest / static_cast<float>(weight_max - 4);
-    const float unit = largest > 0 ? static_cast<float>(low_bits_unit) / *scale : 0.0f;
+    *scale = largest / static_cast<float>(weight_max - 4) + nothing;
+    if (!(*scale > 0)) return;
+    const float unit = static_cast<float>(low_bits_unit) / *scale;
     for (const QuantizedBlock & block : blocks) {
         const float exact = unit * block.scale[0], moved = std::nearbyint(exact) - exact;
         const int sum = std::accumulate(std::begin(block.q), std::end(block.q), 0);

@@ -210,35 +210,80 @@ TEST("products of K-quant blocks that no quantiser writes: one value of q, a sca
     }
 }
 
+namespace {
+
+void check_packed_outputs(Isa isa, ggml_type type, Precision precision) {
+    const KernelTable & kernels = kernel_table(isa);
+    for (const auto & [n_out, n_rows] : {std::pair<int64_t, int64_t>(15, 1), {100, 7}, {128, 50}, {300, 541}}) {
+        const Matrix m = make_matrix(type, 64, n_out);
+        const PackedWeight weight = packed_weight(m);
+        const Operand taken = operand_of(kernels, type, precision);
+        const std::vector<float> x = noise(m.n_in * n_rows), bias = noise(n_out);
+        std::vector<float> packed(static_cast<size_t>(packed_rows_size(kernels, taken, m.n_in, n_rows)));
+        pack_rows(kernels, taken, x.data(), m.n_in, n_rows, m.n_in, packed.data(), 0, 1);
+        for (const auto & [operand, present] : {std::pair(Operand::f32, true),
+                                                {Operand::i16, kernels.pack_i16 != nullptr},
+                                                {Operand::i8, kernels.pack_i8 != nullptr},
+                                                {Operand::bf16, kernels.pack_bf16 != nullptr}}) {
+            if (!present) continue;
+            LinearTask task;
+            task.kernels = &kernels;
+            task.operand = taken;
+            task.parts[0] = {&weight, bias.data(), 0};
+            task.activation = Activation::quick_gelu;
+            std::vector<float> y(static_cast<size_t>(n_out * n_rows));
+            run_linear(task, packed.data(), n_rows, {nullptr, 0, y.data(), n_out});
+            std::vector<float> expected(static_cast<size_t>(packed_rows_size(kernels, operand, n_out, n_rows)), 7.0f);
+            std::vector<float> got = expected, scratch(static_cast<size_t>(linear_scratch_size(n_rows)));
+            pack_rows(kernels, operand, y.data(), n_out, n_rows, n_out, expected.data(), 0, 1);
+            task.packed_as = operand;
+            task.next = 0;
+            run_linear(task, packed.data(), n_rows, {nullptr, 0, got.data(), 0}, scratch.data());
+            check::report(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0, isa_name(isa), 0,
+                          std::to_string(n_out) + " outputs packed, of " + ggml_type_name(type));
+        }
+    }
+}
+
+}  // namespace
+
 TEST("outputs that leave packed are those that are packed afterwards") {
     for (const Isa isa : supported_isas()) {
+        for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_BF16, GGML_TYPE_Q8_0}) {
+            for (const Precision precision : precisions) check_packed_outputs(isa, type, precision);
+        }
+    }
+}
+
+TEST("outputs go where they belong, their neighbours stay") {
+    constexpr int64_t n_in = 96, n_rows = 31, n_behind = 5;
+    for (const Isa isa : supported_isas()) {
         const KernelTable & kernels = kernel_table(isa);
-        for (const auto & [n_out, n_rows] : {std::pair<int64_t, int64_t>(15, 1), {100, 7}, {128, 50}, {300, 541}}) {
-            const Matrix m = make_matrix(GGML_TYPE_F32, 40, n_out);
-            const PackedWeight weight = packed_weight(m);
-            const std::vector<float> x = noise(m.n_in * n_rows), bias = noise(n_out);
-            std::vector<float> packed(static_cast<size_t>(packed_rows_size(kernels, Operand::f32, m.n_in, n_rows)));
-            pack_rows(kernels, Operand::f32, x.data(), m.n_in, n_rows, m.n_in, packed.data(), 0, 1);
-            for (const auto & [operand, present] : {std::pair(Operand::f32, true),
-                                                    {Operand::i16, kernels.pack_i16 != nullptr},
-                                                    {Operand::i8, kernels.pack_i8 != nullptr},
-                                                    {Operand::bf16, kernels.pack_bf16 != nullptr}}) {
-                if (!present) continue;
-                LinearTask task;
-                task.kernels = &kernels;
-                task.parts[0] = {&weight, bias.data(), 0};
-                task.activation = Activation::quick_gelu;
-                std::vector<float> y(static_cast<size_t>(n_out * n_rows));
-                run_linear(task, packed.data(), n_rows, {nullptr, 0, y.data(), n_out});
-                std::vector<float> expected(static_cast<size_t>(packed_rows_size(kernels, operand, n_out, n_rows)),
-                                            7.0f);
-                std::vector<float> got = expected, scratch(static_cast<size_t>(linear_scratch_size(n_rows)));
-                pack_rows(kernels, operand, y.data(), n_out, n_rows, n_out, expected.data(), 0, 1);
-                task.packed_as = operand;
-                task.next = 0;
-                run_linear(task, packed.data(), n_rows, {nullptr, 0, got.data(), 0}, scratch.data());
-                check::report(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0, isa_name(isa),
-                              0, std::to_string(n_out) + " outputs packed");
+        for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_BF16, GGML_TYPE_F16, GGML_TYPE_Q8_0}) {
+            for (const Precision precision : precisions) {
+                for (const int64_t n_out : {33, 64}) {
+                    const Matrix m = make_matrix(type, n_in, n_out);
+                    const PackedWeight weight = packed_weight(m);
+                    const Operand operand = operand_of(kernels, type, precision);
+                    const int64_t ld = n_out + n_behind;
+                    const std::vector<float> x = noise(n_in * n_rows), bias = noise(n_out),
+                                             residual = noise(ld * n_rows);
+                    std::vector<float> packed(static_cast<size_t>(packed_rows_size(kernels, operand, n_in, n_rows)));
+                    pack_rows(kernels, operand, x.data(), n_in, n_rows, n_in, packed.data(), 0, 1);
+                    std::vector<float> narrow(static_cast<size_t>(n_out * n_rows)), y(residual.size(), 7.0f);
+                    for (int64_t r = 0; r < n_rows; ++r)
+                        std::copy_n(residual.data() + r * ld, n_out, narrow.data() + r * n_out);
+                    const std::vector<float> expected = run_product(isa, m, x, n_rows, {}, bias, narrow, precision);
+                    LinearTask task;
+                    task.kernels = &kernels;
+                    task.operand = operand;
+                    task.parts[0] = {&weight, bias.data(), 0};
+                    run_linear(task, packed.data(), n_rows, {residual.data(), ld, y.data(), ld});
+                    for (int64_t i = 0; i < ld * n_rows; ++i) {
+                        const float value = i % ld < n_out ? expected[static_cast<size_t>(i / ld * n_out + i % ld)] : 7;
+                        check::report(y[static_cast<size_t>(i)] == value, isa_name(isa), 0, ggml_type_name(type));
+                    }
+                }
             }
         }
     }
@@ -281,6 +326,36 @@ TEST("half-precision and bf16 weights that are no numbers leave none in their ou
                 for (size_t i = 0; i < got.size(); ++i) {
                     check::report(i % n_out == 17 ? !std::isfinite(got[i]) : got[i] == sound[i], isa_name(isa), 0,
                                   ggml_type_name(type));
+                }
+            }
+        }
+    }
+}
+
+TEST("quantised blocks whose numbers are none leave none in their output, the others as they are") {
+    constexpr int64_t n_in = 512, n_out = 20, n_rows = 3, row = 17;
+    struct Place {
+        ggml_type type;
+        size_t of_a_block;
+    };
+    constexpr Place places[] = {{GGML_TYPE_Q8_0, 0}, {GGML_TYPE_Q4_0, 0}, {GGML_TYPE_Q4_K, 0},  {GGML_TYPE_Q4_K, 2},
+                                {GGML_TYPE_Q5_K, 0}, {GGML_TYPE_Q5_K, 2}, {GGML_TYPE_Q6_K, 208}};
+    const std::vector<float> x = noise(n_in * n_rows), none(n_out * n_rows);
+    for (const Isa isa : supported_isas()) {
+        for (const Place & place : places) {
+            const Matrix m = make_matrix(place.type, n_in, n_out);
+            for (const float value : {INFINITY, NAN}) {
+                Matrix other = m;
+                const ggml_fp16_t number = ggml_fp32_to_fp16(value);
+                std::memcpy(other.rows.data() + row * ggml_row_size(m.type, n_in) + place.of_a_block, &number,
+                            sizeof(number));
+                for (const Precision precision : precisions) {
+                    const std::vector<float> sound = run_product(isa, m, x, n_rows, {}, none, none, precision),
+                                             got = run_product(isa, other, x, n_rows, {}, none, none, precision);
+                    for (size_t i = 0; i < got.size(); ++i) {
+                        check::report(i % n_out == row ? !std::isfinite(got[i]) : got[i] == sound[i], isa_name(isa), 0,
+                                      ggml_type_name(m.type));
+                    }
                 }
             }
         }

@@ -78,16 +78,7 @@ template <Parts parts, int R, int... I>
         const __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(p.output_scales + output), _mm512_set1_ps(1.0f / 8));
         ((sums[I] = _mm512_mul_ps(sums[I], scale)), ...);
     }
-    if (p.outputs.bias) {
-        const __m512 bias = _mm512_loadu_ps(p.outputs.bias + output);
-        ((sums[I] = _mm512_add_ps(sums[I], bias)), ...);
-    }
-    if (p.outputs.residual) {
-        const float * residual = p.outputs.residual + token * p.outputs.ld_residual + output;
-        ((sums[I] = _mm512_add_ps(sums[I], _mm512_loadu_ps(residual + I * p.outputs.ld_residual))), ...);
-    }
-    float * y = p.outputs.y + token * p.outputs.ld + output;
-    (_mm512_storeu_ps(y + I * p.outputs.ld, sums[I]), ...);
+    leave<1>(std::integer_sequence<int, I...>(), sums, rest_of(p.outputs, token, output));
     return line;
 }
 

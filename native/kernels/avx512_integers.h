@@ -75,23 +75,7 @@ inline void tile_i16(const MultiplyAdd & multiply_add, std::integer_sequence<int
                      scale1 = _mm512_loadu_ps(output_scales + (T - 1) * output_tile);
         ((totals[I] = _mm512_mul_ps(totals[I], I % T ? scale1 : scale0)), ...);
     }
-    if (!outputs) {
-        (_mm512_storeu_ps(at(I), totals[I]), ...);
-        return;
-    }
-    if (outputs->bias) {
-        const __m512 bias0 = _mm512_loadu_ps(outputs->bias),
-                     bias1 = _mm512_loadu_ps(outputs->bias + (T - 1) * output_tile);
-        ((totals[I] = _mm512_add_ps(totals[I], I % T ? bias1 : bias0)), ...);
-    }
-    if (const float * x = outputs->residual) {
-        const auto residual = [x, ld = outputs->ld_residual](int i) {
-            return _mm512_loadu_ps(x + i / T * ld + i % T * output_tile);
-        };
-        ((totals[I] = _mm512_add_ps(totals[I], residual(I))), ...);
-    }
-    const auto y = [outputs](int i) { return outputs->y + i / T * outputs->ld + i % T * output_tile; };
-    (_mm512_storeu_ps(y(I), totals[I]), ...);
+    leave<T>(std::integer_sequence<int, I...>(), totals, outputs ? *outputs : Outputs{c, ldc, nullptr, nullptr, 0});
 }
 
 /// KernelTable::product_i16 by way of multiply_add.
@@ -102,7 +86,7 @@ void product_i16(const MultiplyAdd & multiply_add, int64_t n_rows, int64_t n_til
     Ahead here{ahead.memory, share_of_pass(n_rows, ahead.step), ahead.next};
     for_passes(n_rows, [&](auto r, int64_t row) {
         Outputs rest;
-        if (outputs) rest = from_row(*outputs, row);
+        if (outputs) rest = rest_of(*outputs, row);
         const auto by_tiles = [&](auto t) {
             constexpr int R = decltype(r)::value, T = decltype(t)::value;
             tile_i16<R, T>(multiply_add, std::make_integer_sequence<int, R * T>(), k, a + row, b, next, output_scales,

@@ -79,6 +79,19 @@ inline void product(int64_t n_rows, int64_t n_tiles, int64_t k, const typename S
     product<Step>(n_rows, n_tiles, k, a, b, ldb, next, ahead, start, store);
 }
 
+/// Sums of tokens by T tiles to their outputs.
+template <int T, int... I>
+inline void leave(std::integer_sequence<int, I...>, __m512 (&sums)[sizeof...(I)], const Outputs & outputs) {
+    if (const float * bias = outputs.bias) {
+        const __m512 bias0 = _mm512_loadu_ps(bias), bias1 = _mm512_loadu_ps(bias + (T - 1) * output_tile);
+        ((sums[I] = _mm512_add_ps(sums[I], I % T ? bias1 : bias0)), ...);
+    }
+    const auto place = [](int i, int64_t ld) { return i / T * ld + i % T * output_tile; };
+    if (const float * residual = outputs.residual)
+        ((sums[I] = _mm512_add_ps(sums[I], _mm512_loadu_ps(residual + place(I, outputs.ld_residual)))), ...);
+    (_mm512_storeu_ps(outputs.y + place(I, outputs.ld), sums[I]), ...);
+}
+
 /// c (+)= value
 inline void put(float * c, __m512 value, bool accumulate) {
     _mm512_storeu_ps(c, accumulate ? _mm512_add_ps(value, _mm512_loadu_ps(c)) : value);

@@ -72,9 +72,11 @@ struct Outputs {
     int64_t ld_residual;
 };
 
-inline Outputs from_row(Outputs outputs, int64_t row) {
-    outputs.y += row * outputs.ld;
-    if (outputs.residual) outputs.residual += row * outputs.ld_residual;
+/// Those from `row` and `column` on.
+inline Outputs rest_of(Outputs outputs, int64_t row, int64_t column = 0) {
+    outputs.y += row * outputs.ld + column;
+    if (outputs.bias) outputs.bias += column;
+    if (outputs.residual) outputs.residual += row * outputs.ld_residual + column;
     return outputs;
 }
 
@@ -98,8 +100,8 @@ struct KernelTable {
     void (*pack_f32)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
     /// Rows x [n <= output_tile][n_in], ld apart, as weights of as many outputs: [n_in][output_tile], zeros beyond n.
     void (*tile_of_rows)(const float * x, int64_t ld, int64_t n, int64_t n_in, float * out);
-    /// As pack_f32, to integers, two inputs a 32-bit word: [(n_in + 127) / 128][integer_run_words][token_tile], with zeros
-    /// up to a multiple of integer_step. Absent as product_i16 is.
+    /// As pack_f32, to integers, two inputs a 32-bit word: [(n_in + 127) / 128][integer_run_words][token_tile], with
+    /// zeros up to a multiple of integer_step. Absent as product_i16 is.
     void (*pack_i16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out);
 
     /// Pairs of inputs [n_pairs][output_tile][2] to 14-bit integers, in units of output_scales. Absent as product_i16.

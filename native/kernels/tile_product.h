@@ -65,7 +65,7 @@ public:
                 const float * tokens = packed + row * row_words + words_of_row(operand_, k) * token_tile;
                 const auto * words = reinterpret_cast<const int32_t *>(tokens);
                 Outputs here;
-                if (outputs) here = from_row(*outputs, i);
+                if (outputs) here = rest_of(*outputs, i);
                 const Outputs * leave = last && outputs ? &here : nullptr;
                 if (last) before(i, n_tile);
                 switch (operand_) {

@@ -37,7 +37,7 @@ double core_rate(const KernelTable & kernels, ggml_type type, Operand operand) {
             case Operand::f32:
                 return kernels.product_f32(kernels.token_tile, n_tiles, k, reinterpret_cast<const float *>(a),
                                            reinterpret_cast<const float *>(b), output_tile, next, c, ld, false,
-                                           nothing);
+                                           nullptr, nothing);
             case Operand::i16:
                 return kernels.product_i16(kernels.token_tile, n_tiles, k, a, b, next, nullptr, c, ld, false, nullptr,
                                            nothing);
@@ -46,7 +46,8 @@ double core_rate(const KernelTable & kernels, ggml_type type, Operand operand) {
                     .product(kernels.token_tile, n_tiles, k / i8_run, a, b, next, nullptr, c, ld, false, nullptr,
                              nothing);
             case Operand::bf16:
-                return kernels.product_bf16(kernels.token_tile, n_tiles, k / 2, a, b, next, c, ld, false, nothing);
+                return kernels.product_bf16(kernels.token_tile, n_tiles, k / 2, a, b, next, c, ld, false, nullptr,
+                                            nothing);
             case Operand::bytes: return;
         }
     };

@@ -45,7 +45,7 @@ struct Floats {
     void product(int64_t n_rows, int64_t n_tiles, int64_t n_in, const float * a, const Tiles & b, float * c,
                  int64_t ldc) const {
         const Ahead nothing{reinterpret_cast<const std::byte *>(b.data), 0, 0};  // what comes next is in the cache
-        kernels.product_f32(n_rows, n_tiles, n_in, a, b.data, b.ld, b.next, c, ldc, false, nothing);
+        kernels.product_f32(n_rows, n_tiles, n_in, a, b.data, b.ld, b.next, c, ldc, false, nullptr, nothing);
     }
 };
 
@@ -73,7 +73,7 @@ struct Pairs {
                  int64_t ldc) const {
         const Ahead nothing{reinterpret_cast<const std::byte *>(b.data), 0, 0};
         kernels.product_bf16(n_rows, n_tiles, n_words(n_in), reinterpret_cast<const int32_t *>(a),
-                             reinterpret_cast<const int16_t *>(b.data), 2 * b.next, c, ldc, false, nothing);
+                             reinterpret_cast<const int16_t *>(b.data), 2 * b.next, c, ldc, false, nullptr, nothing);
     }
 };
 

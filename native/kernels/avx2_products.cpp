@@ -22,9 +22,20 @@ inline void fetch(const std::byte * line) {
     _mm_prefetch(reinterpret_cast<const char *>(line), _MM_HINT_T0);
 }
 
+/// 16 sums of token r to its outputs.
+inline void leave(const Outputs & outputs, int r, __m256 low, __m256 high) {
+    if (const float * bias = outputs.bias)
+        low = _mm256_add_ps(low, _mm256_loadu_ps(bias)), high = _mm256_add_ps(high, _mm256_loadu_ps(bias + 8));
+    if (const float * x = outputs.residual ? outputs.residual + r * outputs.ld_residual : nullptr)
+        low = _mm256_add_ps(low, _mm256_loadu_ps(x)), high = _mm256_add_ps(high, _mm256_loadu_ps(x + 8));
+    float * y = outputs.y + r * outputs.ld;
+    _mm256_storeu_ps(y, low);
+    _mm256_storeu_ps(y + 8, high);
+}
+
 template <int R>
 void tile_f32(int64_t k, const float * a, const float * b, int64_t ldb, float * c, int64_t ldc, bool accumulate,
-              const Ahead & ahead) {
+              const Outputs & outputs, const Ahead & ahead) {
     const std::byte * line = ahead.memory;
     __m256 c00 = _mm256_setzero_ps(), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
     __m256 c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
@@ -45,18 +56,18 @@ void tile_f32(int64_t k, const float * a, const float * b, int64_t ldb, float * 
         if constexpr (R > 5)
             x = _mm256_broadcast_ss(a + 5), c50 = _mm256_fmadd_ps(x, b0, c50), c51 = _mm256_fmadd_ps(x, b1, c51);
     }
-    const auto store = [&](float * p, __m256 low, __m256 high) {
+    const auto store = [&](int r, __m256 low, __m256 high) {
+        const float * p = c + r * ldc;
         if (accumulate)
             low = _mm256_add_ps(low, _mm256_loadu_ps(p)), high = _mm256_add_ps(high, _mm256_loadu_ps(p + 8));
-        _mm256_storeu_ps(p, low);
-        _mm256_storeu_ps(p + 8, high);
+        leave(outputs, r, low, high);
     };
-    store(c, c00, c01);
-    if constexpr (R > 1) store(c + ldc, c10, c11);
-    if constexpr (R > 2) store(c + 2 * ldc, c20, c21);
-    if constexpr (R > 3) store(c + 3 * ldc, c30, c31);
-    if constexpr (R > 4) store(c + 4 * ldc, c40, c41);
-    if constexpr (R > 5) store(c + 5 * ldc, c50, c51);
+    store(0, c00, c01);
+    if constexpr (R > 1) store(1, c10, c11);
+    if constexpr (R > 2) store(2, c20, c21);
+    if constexpr (R > 3) store(3, c30, c31);
+    if constexpr (R > 4) store(4, c40, c41);
+    if constexpr (R > 5) store(5, c50, c51);
 }
 
 /// One multiply-add of a pair of inputs for 16 outputs and one token.
@@ -69,7 +80,7 @@ inline void step_i16(const int32_t * a, __m256i b0, __m256i b1, __m256i & low, _
 
 template <int R>
 void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float * output_scales, float * c,
-              int64_t ldc, bool accumulate, const Outputs * outputs, const std::byte * line, int64_t line_step) {
+              int64_t ldc, bool accumulate, const Outputs & outputs, const std::byte * line, int64_t line_step) {
     const auto * token_scales = reinterpret_cast<const float *>(a + integer_run / 2 * token_tile);
     __m256i c00 = _mm256_setzero_si256(), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
     __m256i c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
@@ -90,22 +101,14 @@ void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float
     }
     const auto store = [&](int r, __m256i low, __m256i high) {
         const __m256 scale = _mm256_set1_ps(token_scales[r]), zero = _mm256_setzero_ps();
-        float * p = c + r * ldc;
+        const float * p = c + r * ldc;
         __m256 f0 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(low), scale, accumulate ? _mm256_loadu_ps(p) : zero);
         __m256 f1 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(high), scale, accumulate ? _mm256_loadu_ps(p + 8) : zero);
         if (output_scales) {
             f0 = _mm256_mul_ps(f0, _mm256_loadu_ps(output_scales));
             f1 = _mm256_mul_ps(f1, _mm256_loadu_ps(output_scales + 8));
         }
-        if (outputs) {
-            p = outputs->y + r * outputs->ld;
-            if (const float * bias = outputs->bias)
-                f0 = _mm256_add_ps(f0, _mm256_loadu_ps(bias)), f1 = _mm256_add_ps(f1, _mm256_loadu_ps(bias + 8));
-            if (const float * x = outputs->residual ? outputs->residual + r * outputs->ld_residual : nullptr)
-                f0 = _mm256_add_ps(f0, _mm256_loadu_ps(x)), f1 = _mm256_add_ps(f1, _mm256_loadu_ps(x + 8));
-        }
-        _mm256_storeu_ps(p, f0);
-        _mm256_storeu_ps(p + 8, f1);
+        leave(outputs, r, f0, f1);
     };
     store(0, c00, c01);
     if constexpr (R > 1) store(1, c10, c11);
@@ -116,14 +119,16 @@ void tile_i16(int64_t n_pairs, const int32_t * a, const int16_t * b, const float
 }
 
 void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a, const float * b, int64_t ldb,
-                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
+                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                 const Ahead & ahead) {
+    const Outputs to = outputs_or(outputs, c, ldc);
     switch (n_rows) {
-        case 6: return tile_f32<6>(k, a, b, ldb, c, ldc, accumulate, ahead);
-        case 5: return tile_f32<5>(k, a, b, ldb, c, ldc, accumulate, ahead);
-        case 4: return tile_f32<4>(k, a, b, ldb, c, ldc, accumulate, ahead);
-        case 3: return tile_f32<3>(k, a, b, ldb, c, ldc, accumulate, ahead);
-        case 2: return tile_f32<2>(k, a, b, ldb, c, ldc, accumulate, ahead);
-        default: return tile_f32<1>(k, a, b, ldb, c, ldc, accumulate, ahead);
+        case 6: return tile_f32<6>(k, a, b, ldb, c, ldc, accumulate, to, ahead);
+        case 5: return tile_f32<5>(k, a, b, ldb, c, ldc, accumulate, to, ahead);
+        case 4: return tile_f32<4>(k, a, b, ldb, c, ldc, accumulate, to, ahead);
+        case 3: return tile_f32<3>(k, a, b, ldb, c, ldc, accumulate, to, ahead);
+        case 2: return tile_f32<2>(k, a, b, ldb, c, ldc, accumulate, to, ahead);
+        default: return tile_f32<1>(k, a, b, ldb, c, ldc, accumulate, to, ahead);
     }
 }
 
@@ -136,7 +141,7 @@ void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t *
         const bool add = accumulate || i > 0;
         const bool last = i + integer_run >= k;
         const float * scales = last ? output_scales : nullptr;
-        const Outputs * to = last ? outputs : nullptr;
+        const Outputs to = outputs_or(last ? outputs : nullptr, c, ldc);
         const std::byte * line = ahead.memory + i / 2 * ahead.step;
         switch (n_rows) {
             case 6: tile_i16<6>(n_pairs, a, w, scales, c, ldc, add, to, line, ahead.step); break;

@@ -111,7 +111,6 @@ void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float *
     }
 }
 template void pack_f32<6>(const float *, int64_t, int64_t, int64_t, float *);
-template void pack_f32<12>(const float *, int64_t, int64_t, int64_t, float *);
 
 void tile_of_rows(const float * x, int64_t ld, int64_t n, int64_t n_in, float * out) {
     if (n < output_tile) std::fill_n(out, n_in * output_tile, 0.0f);

@@ -8,7 +8,7 @@
 
 namespace altclip::avx2 {
 
-/// Tile: tokens; 6 or 12.
+/// Tile: tokens; 6, and of integers 12.
 template <int64_t Tile>
 void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
 void tile_of_rows(const float * x, int64_t ld, int64_t n, int64_t n_in, float * out);

@@ -8,6 +8,8 @@
 #include <immintrin.h>
 #endif
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 namespace altclip::avx512 {
@@ -19,6 +21,11 @@ inline To bits_of(From x) {
     To y;
     std::memcpy(&y, &x, sizeof(y));
     return y;
+}
+
+/// The first n lanes, or all.
+inline __mmask16 lanes(int64_t n) {
+    return static_cast<__mmask16>((1u << std::min<int64_t>(n, 16)) - 1);
 }
 
 }  // namespace altclip::avx512

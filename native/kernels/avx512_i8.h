@@ -16,8 +16,8 @@
 // of those (q6_K: four), one for the centre, two more with minimums, and a multiply-add for the token's scale.
 //
 // A run's activations are token_scale * (token_centre + x), with the centre, whole steps and 127 at most, between the
-// smallest and the largest unless those are both far from zero, so that numbers of one sign (what GELU leaves) or a single outlier have the eighth bit too; the centre meets
-// W, the sum of the run's weights.
+// smallest and the largest unless those are both far from zero, so that numbers of one sign (what GELU leaves) or a
+// single outlier have the eighth bit too; the centre meets W, the sum of the run's weights.
 #pragma once
 
 #include <cstdint>

@@ -95,7 +95,7 @@ void product_i8(int64_t n_rows, int64_t n_tiles, int64_t n_runs, const int32_t *
                     output_scales,
                     accumulate ? c : nullptr,
                     ldc,
-                    outputs ? *outputs : Outputs{c, ldc, nullptr, nullptr, 0},
+                    outputs_or(outputs, c, ldc),
                     {ahead.memory, n_lines * 64, n_tiles > 1 ? ahead.next : 0}};
     const std::byte * line = ahead.memory;
     for (int64_t t = 0; t < n_tiles; ++t) {

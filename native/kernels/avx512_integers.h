@@ -75,7 +75,7 @@ inline void tile_i16(const MultiplyAdd & multiply_add, std::integer_sequence<int
                      scale1 = _mm512_loadu_ps(output_scales + (T - 1) * output_tile);
         ((totals[I] = _mm512_mul_ps(totals[I], I % T ? scale1 : scale0)), ...);
     }
-    leave<T>(std::integer_sequence<int, I...>(), totals, outputs ? *outputs : Outputs{c, ldc, nullptr, nullptr, 0});
+    leave<T>(std::integer_sequence<int, I...>(), totals, outputs_or(outputs, c, ldc));
 }
 
 /// KernelTable::product_i16 by way of multiply_add.

@@ -14,19 +14,17 @@ namespace {
 struct FloatStep {
     using Token = float;
     using Weight = float;
-    using Sum = __m512;
-    static Sum zero() { return _mm512_setzero_ps(); }
+    static constexpr bool goes_on = false;
     static __m512 load(const float * b) { return _mm512_loadu_ps(b); }
     static __m512 broadcast(const float * a) { return _mm512_set1_ps(*a); }
-    static Sum multiply_add(Sum sum, __m512 a, __m512 b) { return _mm512_fmadd_ps(a, b, sum); }
+    static __m512 multiply_add(__m512 sum, __m512 a, __m512 b) { return _mm512_fmadd_ps(a, b, sum); }
 };
 
 }  // namespace
 
 void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
-                 int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) {
-    product<FloatStep>(n_rows, n_tiles, k, a, b, ldb, next, ahead,
-                       [&](int64_t r, int64_t t, __m512 sum) { put(c + r * ldc + t * output_tile, sum, accumulate); });
+                 int64_t next, float * c, int64_t ldc, bool accumulate, const Outputs * outputs, const Ahead & ahead) {
+    product<FloatStep>(n_rows, n_tiles, k, a, b, ldb, next, c, ldc, accumulate, outputs, ahead);
 }
 
 void product_i16_madd(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,

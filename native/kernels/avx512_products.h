@@ -12,7 +12,7 @@
 namespace altclip::avx512 {
 
 void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
-                 int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
+                 int64_t next, float * c, int64_t ldc, bool accumulate, const Outputs * outputs, const Ahead & ahead);
 void widen_bf16(const uint16_t * x, int64_t n_pairs, const float * output_scales, int16_t * out);
 void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 
@@ -24,14 +24,14 @@ void product_i16_vnni(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t 
                       const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
                       const Ahead & ahead);
 
-/// The table of the foundation; rows are packed, and weights of few bits widened, as in the AVX2 table.
+/// The table of the foundation; rows become integers, and weights of few bits are widened, as in the AVX2 table.
 constexpr KernelTable table() {
     KernelTable t{};
     t.token_tile = token_tile;
     t.output_tiles = max_output_tiles;
     t.input_block = input_block;
-    t.pack_f32 = avx2::pack_f32<token_tile>;
-    t.tile_of_rows = avx2::tile_of_rows;
+    t.pack_f32 = pack_f32;
+    t.tile_of_rows = tile_of_rows;
     t.pack_i16 = avx2::pack_i16<token_tile>;
     t.widen_bf16 = widen_bf16;
     t.widen_q8 = widen_q8;

@@ -2,19 +2,15 @@
 
 #include "kernels/avx512_rows.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "kernels/avx512_math.h"
+#include "kernels/avx512_pack.h"
+#include "kernels/avx512_tile.h"
 
 namespace altclip::avx512 {
 
 namespace {
-
-/// The first n lanes, or all.
-inline __mmask16 lanes(int64_t n) {
-    return static_cast<__mmask16>((1u << std::min<int64_t>(n, 16)) - 1);
-}
 
 /// finish() with an activation that is known, so that nothing is asked value by value.
 template <typename Activate>
@@ -42,7 +38,19 @@ __m512 gelu_tanh16(__m512 x) {
     return gate16(x, _mm512_mul_ps(_mm512_set1_ps(1.5957691216057308f), inner));
 }
 
+auto floats(const float * x, int64_t ld, int64_t n_in) {
+    return [x, ld, n_in](int64_t r, int64_t i) { return load_up_to(x + r * ld, i, n_in); };
+}
+
 }  // namespace
+
+void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out) {
+    pack_words<token_tile>(floats(x, ld, n_in), n_rows, n_rows, n_in, out);
+}
+
+void tile_of_rows(const float * x, int64_t ld, int64_t n, int64_t n_in, float * out) {
+    pack_words<output_tile>(floats(x, ld, n_in), n, output_tile, n_in, out);
+}
 
 void finish(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
             const float * residual, float * y) {

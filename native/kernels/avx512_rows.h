@@ -1,4 +1,4 @@
-// Row-wise work of the AVX-512 tables: what follows a product, norms, softmax. See kernels.h.
+// Row-wise work of the AVX-512 tables: packing, what follows a product, norms, softmax. See kernels.h.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,8 @@
 
 namespace altclip::avx512 {
 
+void pack_f32(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, float * out);
+void tile_of_rows(const float * x, int64_t ld, int64_t n, int64_t n_in, float * out);
 void finish(const float * c, int64_t n, const float * bias, const std::optional<Activation> & activation,
             const float * residual, float * y);
 void layer_norm(const float * x, int64_t n, float eps, const float * weight, const float * bias, float * y);

@@ -72,6 +72,11 @@ struct Outputs {
     int64_t ld_residual;
 };
 
+/// The outputs, or c where there are none yet.
+inline Outputs outputs_or(const Outputs * outputs, float * c, int64_t ldc) {
+    return outputs ? *outputs : Outputs{c, ldc, nullptr, nullptr, 0};
+}
+
 /// Those from `row` and `column` on.
 inline Outputs rest_of(Outputs outputs, int64_t row, int64_t column = 0) {
     outputs.y += row * outputs.ld + column;
@@ -114,12 +119,14 @@ struct KernelTable {
     void (*widen_q6_k)(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 
     /// c [n_rows][n_tiles][output_tile] (+)= a b, with a [k][token_tile] and n_tiles of b [k][output_tile]; the tiles
-    /// of b begin `next` floats apart, rows of b and c are ldb and ldc apart.
+    /// of b begin `next` floats apart, rows of b and c are ldb and ldc apart. With the last inputs there may be
+    /// outputs, which take what would go to c.
     void (*product_f32)(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
-                        int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
+                        int64_t next, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                        const Ahead & ahead);
     /// The same with packed integers, times the runs' scales and output_scales [n_tiles][output_tile], which come with
-    /// the last inputs, null before: sums are the same however inputs are cut into blocks. With the last inputs there
-    /// may be outputs too, which take what would go to c. k is a multiple of integer_step.
+    /// the last inputs, null before: sums are the same however inputs are cut into blocks. k is a multiple of
+    /// integer_step.
     void (*product_i16)(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
                         const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
                         const Ahead & ahead);
@@ -146,7 +153,7 @@ struct KernelTable {
     void (*widen_bytes)(const uint8_t * blocks, int64_t n_blocks, int16_t * out) = nullptr;
     void (*product_bytes)(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b,
                           int64_t next, const float * output_scales, const float * token_scales, float * c, int64_t ldc,
-                          bool accumulate, const Ahead & ahead) = nullptr;
+                          bool accumulate, const Outputs * outputs, const Ahead & ahead) = nullptr;
 
     // where 8-bit integers multiply faster than 16-bit ones, for products that bear activations of 8 bits
     /// Rows x [n_rows][n_in], ld apart, n_rows <= token_tile, to [(n_in + 127) / 128][i8_run_words][token_tile].
@@ -158,7 +165,8 @@ struct KernelTable {
     void (*pack_bf16)(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t * out) = nullptr;
     /// As product_f32 over n_pairs pairs of b [n_pairs][output_tile][2]; `next` counts numbers of 16 bits.
     void (*product_bf16)(int64_t n_rows, int64_t n_tiles, int64_t n_pairs, const int32_t * a, const int16_t * b,
-                         int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead) = nullptr;
+                         int64_t next, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                         const Ahead & ahead) = nullptr;
     /// As tile_of_rows to [(n_in + 1) / 2][output_tile][2]; the same of the columns of x [n_in][n].
     void (*tile_of_rows_bf16)(const float * x, int64_t ld, int64_t n, int64_t n_in, int16_t * out) = nullptr;
     void (*tile_of_columns_bf16)(const float * x, int64_t ld, int64_t n, int64_t n_in, int16_t * out) = nullptr;

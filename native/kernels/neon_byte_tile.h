@@ -12,8 +12,7 @@
 #include <cstring>
 #include <utility>
 
-#include "kernels/kernels.h"
-#include "kernels/neon_rows.h"
+#include "kernels/neon_products.h"
 
 namespace altclip::neon {
 
@@ -71,7 +70,7 @@ inline int32x4_t times_128(int32x4_t x) {
 template <typename Step, int... I>
 inline void half_product(std::integer_sequence<int, I...>, int64_t n_rows, int64_t n_blocks, const int8_t * a,
                          const uint8_t * b, int64_t first_output, const float * output_scales,
-                         const float * token_scales, float * c, int64_t ldc, bool accumulate) {
+                         const float * token_scales, float * c, int64_t ldc, bool accumulate, const Outputs & outputs) {
     float32x4_t totals[n_sums] = {((void)I, vdupq_n_f32(0.0f))...};
     for (int64_t block = 0; block < n_blocks; ++block, b += byte_block) {
         const auto * weights = reinterpret_cast<const int8_t *>(b + output_tile * 4) + first_output * Step::depth;
@@ -95,10 +94,10 @@ inline void half_product(std::integer_sequence<int, I...>, int64_t n_rows, int64
     Step::store(totals, results);
     for (int64_t r = 0; r < n_rows; ++r) {
         for (int64_t j = 0; j < half_tile; j += 4) {
-            float * y = c + r * ldc + first_output + j;
-            const float32x4_t scale = vmulq_n_f32(vld1q_f32(output_scales + first_output + j), token_scales[r]);
+            const int64_t column = first_output + j;
+            const float32x4_t scale = vmulq_n_f32(vld1q_f32(output_scales + column), token_scales[r]);
             const float32x4_t value = vmulq_f32(vld1q_f32(results + r * half_tile + j), scale);
-            vst1q_f32(y, accumulate ? vaddq_f32(value, vld1q_f32(y)) : value);
+            leave(outputs, r, column, accumulate ? vaddq_f32(value, vld1q_f32(c + r * ldc + column)) : value);
         }
     }
 }
@@ -106,11 +105,12 @@ inline void half_product(std::integer_sequence<int, I...>, int64_t n_rows, int64
 template <typename Step>
 void product_bytes(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t * a, const int16_t * b,
                    int64_t /*next*/, const float * output_scales, const float * token_scales, float * c, int64_t ldc,
-                   bool accumulate, const Ahead & /*ahead*/) {
+                   bool accumulate, const Outputs * outputs, const Ahead & /*ahead*/) {
+    const Outputs to = outputs_or(outputs, c, ldc);
     for (int64_t first = 0; first < output_tile; first += half_tile) {
         half_product<Step>(std::make_integer_sequence<int, n_sums>(), n_rows, k / q8_block,
                            reinterpret_cast<const int8_t *>(a), reinterpret_cast<const uint8_t *>(b), first,
-                           output_scales, token_scales, c, ldc, accumulate);
+                           output_scales, token_scales, c, ldc, accumulate, to);
     }
 }
 

@@ -2,7 +2,6 @@
 #if defined(__aarch64__) || defined(_M_ARM64)
 
 #include "kernels/neon_byte_tile.h"
-#include "kernels/neon_products.h"
 
 namespace altclip {
 

@@ -6,8 +6,6 @@
 
 #include "kernels/neon_products.h"
 
-#include <arm_neon.h>
-
 #include <utility>
 
 namespace altclip {
@@ -32,7 +30,7 @@ inline float32x4_t multiply_add(float32x4_t sum, float32x4_t w, const Tokens & x
 
 template <int... I>
 void tile_f32(std::integer_sequence<int, I...>, int64_t k, const float * a, const float * b, int64_t ldb, float * c,
-              int64_t ldc, bool accumulate) {
+              int64_t ldc, bool accumulate, const Outputs & outputs) {
     float32x4_t sums[sizeof...(I)] = {((void)I, vdupq_n_f32(0.0f))...};
     for (; k > 0; --k, a += token_tile, b += ldb) {
         const float32x4_t w[4] = {vld1q_f32(b), vld1q_f32(b + 4), vld1q_f32(b + 8), vld1q_f32(b + 12)};
@@ -40,8 +38,8 @@ void tile_f32(std::integer_sequence<int, I...>, int64_t k, const float * a, cons
         ((sums[I] = multiply_add<I / 4>(sums[I], w[I % 4], x)), ...);
     }
     const auto store = [&](int i, float32x4_t sum) {
-        float * y = c + i / 4 * ldc + i % 4 * 4;
-        vst1q_f32(y, accumulate ? vaddq_f32(sum, vld1q_f32(y)) : sum);
+        const int64_t r = i / 4, column = i % 4 * 4;
+        leave(outputs, r, column, accumulate ? vaddq_f32(sum, vld1q_f32(c + r * ldc + column)) : sum);
     };
     (store(I, sums[I]), ...);
 }
@@ -49,8 +47,10 @@ void tile_f32(std::integer_sequence<int, I...>, int64_t k, const float * a, cons
 }  // namespace
 
 void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a, const float * b, int64_t ldb,
-                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate, const Ahead & /*ahead*/) {
-    const auto run = [&](auto sums) { tile_f32(sums, k, a, b, ldb, c, ldc, accumulate); };
+                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                 const Ahead & /*ahead*/) {
+    const Outputs to = outputs_or(outputs, c, ldc);
+    const auto run = [&](auto sums) { tile_f32(sums, k, a, b, ldb, c, ldc, accumulate, to); };
     switch (n_rows) {
         case 6: return run(std::make_integer_sequence<int, 24>());
         case 5: return run(std::make_integer_sequence<int, 20>());

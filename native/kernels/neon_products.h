@@ -1,6 +1,8 @@
 // The NEON table, which those with more instructions build on. See kernels.h.
 #pragma once
 
+#include <arm_neon.h>
+
 #include "kernels/kernels.h"
 #include "kernels/neon_rows.h"
 #include "kernels/neon_widen.h"
@@ -9,8 +11,15 @@ namespace altclip::neon {
 
 inline constexpr int64_t input_block = 512;  // 32 kB of widened f32
 
+/// Four sums of token r from output `column` on to their outputs.
+inline void leave(const Outputs & outputs, int64_t r, int64_t column, float32x4_t sums) {
+    if (outputs.bias) sums = vaddq_f32(sums, vld1q_f32(outputs.bias + column));
+    if (outputs.residual) sums = vaddq_f32(sums, vld1q_f32(outputs.residual + r * outputs.ld_residual + column));
+    vst1q_f32(outputs.y + r * outputs.ld + column, sums);
+}
+
 void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, const float * b, int64_t ldb,
-                 int64_t next, float * c, int64_t ldc, bool accumulate, const Ahead & ahead);
+                 int64_t next, float * c, int64_t ldc, bool accumulate, const Outputs * outputs, const Ahead & ahead);
 
 constexpr KernelTable table() {
     KernelTable t{};

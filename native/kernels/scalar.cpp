@@ -100,8 +100,20 @@ void widen_low_bits(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
     }
 }
 
+/// What lies in c to the outputs.
+void leave(const float * c, int64_t ldc, int64_t n_rows, const Outputs & outputs) {
+    for (int64_t r = 0; r < n_rows; ++r) {
+        const float * residual = outputs.residual ? outputs.residual + r * outputs.ld_residual : nullptr;
+        for (int64_t j = 0; j < output_tile; ++j) {
+            const float value = outputs.bias ? c[r * ldc + j] + outputs.bias[j] : c[r * ldc + j];
+            outputs.y[r * outputs.ld + j] = residual ? value + residual[j] : value;
+        }
+    }
+}
+
 void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a, const float * b, int64_t ldb,
-                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate, const Ahead & /*ahead*/) {
+                 int64_t /*next*/, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
+                 const Ahead & /*ahead*/) {
     for (int64_t r = 0; r < n_rows; ++r) {
         float sums[output_tile] = {};
         for (int64_t i = 0; i < k; ++i) {
@@ -109,6 +121,7 @@ void product_f32(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const float * a
         }
         for (int64_t j = 0; j < output_tile; ++j) c[r * ldc + j] = accumulate ? c[r * ldc + j] + sums[j] : sums[j];
     }
+    if (outputs) leave(c, ldc, n_rows, *outputs);
 }
 
 void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t * a, const int16_t * b, int64_t /*next*/,
@@ -136,13 +149,7 @@ void product_i16(int64_t n_rows, int64_t /*n_tiles*/, int64_t k, const int32_t *
             }
         }
     }
-    for (int64_t r = 0; outputs && r < n_rows; ++r) {
-        for (int64_t j = 0; j < output_tile; ++j) {
-            const float value = outputs->bias ? c[r * ldc + j] + outputs->bias[j] : c[r * ldc + j];
-            const float * residual = outputs->residual ? outputs->residual + r * outputs->ld_residual : nullptr;
-            outputs->y[r * outputs->ld + j] = residual ? value + residual[j] : value;
-        }
-    }
+    if (outputs) leave(c, ldc, n_rows, *outputs);
 }
 
 float activate(float x, Activation activation) {

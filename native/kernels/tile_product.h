@@ -46,7 +46,6 @@ public:
     template <typename Before, typename After>
     void run(const float * packed, int64_t n_rows, int64_t first_row, int64_t n, const Outputs * outputs,
              const Before & before, const After & after) {
-        if (operand_ != Operand::i16 && operand_ != Operand::i8) outputs = nullptr;
         const int64_t n_in = weight_.n_in(), token_tile = kernels_.token_tile, ld = n_tiles_ * output_tile;
         const int64_t input_block = input_block_of(n);
         const int64_t row_words = words_of_row(operand_, n_in);
@@ -71,7 +70,7 @@ public:
                 switch (operand_) {
                     case Operand::f32:
                         kernels_.product_f32(n_tile, n_tiles_, n_k, tokens, static_cast<const float *>(w.data),
-                                             output_tile, w.next, sums, ld, k > 0, next);
+                                             output_tile, w.next, sums, ld, k > 0, leave, next);
                         break;
                     case Operand::i16:
                         kernels_.product_i16(n_tile, n_tiles_, whole_steps(n_k), words,
@@ -81,7 +80,7 @@ public:
                     case Operand::bytes:
                         kernels_.product_bytes(n_tile, n_tiles_, n_k, words, static_cast<const int16_t *>(w.data),
                                                w.next, weight_.scales(tile_), token_scales + row, sums, ld, k > 0,
-                                               next);
+                                               leave, next);
                         break;
                     case Operand::i8:
                         i8_products(kernels_, weight_.type())
@@ -91,7 +90,8 @@ public:
                         break;
                     case Operand::bf16:
                         kernels_.product_bf16(n_tile, n_tiles_, (n_k + 1) / 2, words,
-                                              static_cast<const int16_t *>(w.data), w.next, sums, ld, k > 0, next);
+                                              static_cast<const int16_t *>(w.data), w.next, sums, ld, k > 0, leave,
+                                              next);
                         break;
                 }
                 if (last && !leave) after(i, n_tile, sums);

@@ -57,14 +57,19 @@ private:
 template <typename Work, typename ToJs>
 Napi::Promise run_async(Napi::Env env, Work work, ToJs to_js) {
     auto pending = std::make_shared<PendingPromise>(env);
-    Environment::of(env).workers().submit([pending, work = std::move(work), to_js = std::move(to_js)]() mutable {
+    auto run = [pending, work = std::move(work), to_js = std::move(to_js)]() mutable {
         try {
             auto result = std::make_shared<decltype(work())>(work());
             pending->resolve([result, to_js = std::move(to_js)](Napi::Env js) { return to_js(js, *result); });
         } catch (...) {
             pending->reject(std::current_exception());
         }
-    });
+    };
+    try {
+        Environment::of(env).workers().submit(std::move(run));
+    } catch (...) {
+        pending->reject(std::current_exception());
+    }
     return pending->promise();
 }
 

@@ -120,12 +120,13 @@ private:
     }
 
     Napi::Value submit(const Napi::CallbackInfo & info, std::variant<TextInput, ImageInput> input) {
-        const auto pending = std::make_shared<PendingPromise>(info.Env());
         const Wanted wanted = wanted_of(object_argument(info, 1, "wanted"));
         Job job;
         job.input = std::move(input);
         job.wanted = wanted;
         job.abort = abort_flag_of(info[2]);
+        // the process stays alive until it is settled: from here on nothing throws past it
+        const auto pending = std::make_shared<PendingPromise>(info.Env());
         job.failed = [pending](std::exception_ptr error) { pending->reject(error); };
         job.done = [pending, wanted](TowerOutput output) {
             const auto shared = std::make_shared<TowerOutput>(std::move(output));

@@ -36,8 +36,8 @@ struct ConvertReport {
 };
 
 /// Streams: memory stays at a few MB a core, whatever the model's size; `packed`, at a few weight matrices a core. On
-/// any error the output's folder is as before. Throws invalid_argument (dtype, tower), io, model_format, unsupported and
-/// aborted, naming file and key or tensor.
+/// any error the output's folder is as before. Throws invalid_argument (dtype, tower), io, model_format, unsupported
+/// and aborted, naming file and key or tensor.
 ConvertReport convert_model(const ConvertOptions & options);
 
 /// Throws invalid_argument for what is no tower's name and not empty.

@@ -177,7 +177,7 @@ void write_vocabulary(gguf_context * gguf, const Vocabulary & vocabulary, int32_
     set_u32(gguf, keys::tokenizer_separator_id, special.sep);
     set_u32(gguf, keys::tokenizer_padding_id, special.pad);
     set_u32(gguf, keys::tokenizer_cls_id, special.cls);
-    if (special.mask >= 0) set_u32(gguf, keys::tokenizer_mask_id, special.mask);
+    set_u32(gguf, keys::tokenizer_mask_id, special.mask);
     gguf_set_val_bool(gguf, keys::tokenizer_add_space_prefix, vocabulary.add_dummy_prefix);
     gguf_set_val_bool(gguf, keys::tokenizer_remove_extra_spaces, vocabulary.remove_extra_whitespaces);
     if (vocabulary.pads_left) gguf_set_val_str(gguf, keys::tokenizer_padding_side, "left");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <new>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -92,7 +93,10 @@ PackedWeights::PackedWeights(const Model & model, int n_threads, const AbortFlag
         }
     };
     std::vector<std::thread> helpers;
-    for (int i = 1; i < n_threads; ++i) helpers.emplace_back(work);
+    try {
+        for (int i = 1; i < n_threads; ++i) helpers.emplace_back(work);
+    } catch (const std::system_error &) {  // those that there are do it
+    }
     work();
     for (std::thread & helper : helpers) helper.join();
     if (no_memory) throw std::bad_alloc();

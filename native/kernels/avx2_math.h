@@ -5,9 +5,9 @@
 
 namespace altclip::avx2 {
 
-/// Relative error about 2e-7 (Cephes' expf); arguments are held to [-87.3, 88.3].
+/// Relative error about 2e-7 (Cephes' expf); arguments are held to [-87.3, 88.3]; a NaN, the second operand, stays.
 inline __m256 exp8(__m256 x) {
-    x = _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(-87.3f)), _mm256_set1_ps(88.3f));
+    x = _mm256_min_ps(_mm256_set1_ps(88.3f), _mm256_max_ps(_mm256_set1_ps(-87.3f), x));
     const __m256 n =
         _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     x = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x);

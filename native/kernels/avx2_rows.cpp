@@ -87,7 +87,7 @@ inline __m256 activate8(__m256 x, Activation activation) {
             return gate8(x, _mm256_mul_ps(_mm256_set1_ps(1.5957691216057308f), inner));
         }
         case Activation::quick_gelu: return gate8(x, _mm256_mul_ps(_mm256_set1_ps(1.702f), x));
-        case Activation::relu: return _mm256_max_ps(x, _mm256_setzero_ps());
+        case Activation::relu: return _mm256_max_ps(_mm256_setzero_ps(), x);
         case Activation::silu: return gate8(x, x);
     }
     return x;

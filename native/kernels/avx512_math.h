@@ -5,9 +5,9 @@
 
 namespace altclip::avx512 {
 
-/// Relative error about 2e-7 (Cephes' expf); arguments are held to [-87.3, 88.3].
+/// Relative error about 2e-7 (Cephes' expf); arguments are held to [-87.3, 88.3]; a NaN, the second operand, stays.
 inline __m512 exp16(__m512 x) {
-    x = _mm512_min_ps(_mm512_max_ps(x, _mm512_set1_ps(-87.3f)), _mm512_set1_ps(88.3f));
+    x = _mm512_min_ps(_mm512_set1_ps(88.3f), _mm512_max_ps(_mm512_set1_ps(-87.3f), x));
     const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)),
                                           _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     x = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);

@@ -61,7 +61,7 @@ void finish(const float * c, int64_t n, const float * bias, const std::optional<
         case Activation::gelu_tanh: return by([](__m512 x) { return gelu_tanh16(x); });
         case Activation::quick_gelu:
             return by([](__m512 x) { return gate16(x, _mm512_mul_ps(_mm512_set1_ps(1.702f), x)); });
-        case Activation::relu: return by([](__m512 x) { return _mm512_max_ps(x, _mm512_setzero_ps()); });
+        case Activation::relu: return by([](__m512 x) { return _mm512_max_ps(_mm512_setzero_ps(), x); });
         case Activation::silu: return by([](__m512 x) { return gate16(x, x); });
     }
 }

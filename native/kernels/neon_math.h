@@ -5,10 +5,9 @@
 
 namespace altclip::neon {
 
-/// Relative error about 2e-7 (Cephes' expf); arguments are held to [-87.3, 88.3].
+/// Relative error about 2e-7 (Cephes' expf); arguments are held to [-87.3, 88.3]; a NaN stays.
 inline float32x4_t exp4(float32x4_t x) {
-    // maxnm and minnm, as x86's, give the bound for a NaN
-    x = vminnmq_f32(vmaxnmq_f32(x, vdupq_n_f32(-87.3f)), vdupq_n_f32(88.3f));
+    x = vminq_f32(vmaxq_f32(x, vdupq_n_f32(-87.3f)), vdupq_n_f32(88.3f));
     const float32x4_t n = vrndnq_f32(vmulq_n_f32(x, 1.44269504f));
     x = vfmsq_f32(x, n, vdupq_n_f32(0.693359375f));
     x = vfmsq_f32(x, n, vdupq_n_f32(-2.12194440e-4f));

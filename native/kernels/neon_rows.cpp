@@ -56,7 +56,7 @@ inline float32x4_t activate4(float32x4_t x, Activation activation) {
             return gate4(x, vmulq_n_f32(inner, 1.5957691216057308f));
         }
         case Activation::quick_gelu: return gate4(x, vmulq_n_f32(x, 1.702f));
-        case Activation::relu: return vmaxnmq_f32(x, vdupq_n_f32(0.0f));
+        case Activation::relu: return vmaxq_f32(x, vdupq_n_f32(0.0f));
         case Activation::silu: return gate4(x, x);
     }
     return x;
@@ -92,9 +92,12 @@ void tile_of_rows(const float * x, int64_t ld, int64_t n, int64_t n_in, float * 
 float largest_magnitude(const float * x, int64_t n) {
     float32x4_t most = vdupq_n_f32(0.0f);
     int64_t i = 0;
-    for (; i + 4 <= n; i += 4) most = vmaxnmq_f32(most, vabsq_f32(vld1q_f32(x + i)));
-    float largest = vmaxnmvq_f32(most);
-    for (; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
+    for (; i + 4 <= n; i += 4) most = vmaxq_f32(most, vabsq_f32(vld1q_f32(x + i)));
+    float largest = vmaxvq_f32(most);
+    for (; i < n; ++i) {
+        const float size = std::fabs(x[i]);
+        if (size > largest || std::isnan(size)) largest = size;  // no number stays none
+    }
     return largest;
 }
 
@@ -150,8 +153,8 @@ float softmax(float * x, int64_t n, float scale) {
     const int64_t n_padded = (n + output_tile - 1) / output_tile * output_tile;
     std::fill(x + n, x + n_padded, -INFINITY);
     float32x4_t most = vld1q_f32(x);
-    for (int64_t i = 4; i < n_padded; i += 4) most = vmaxnmq_f32(most, vld1q_f32(x + i));
-    const float32x4_t largest = vdupq_n_f32(vmaxnmvq_f32(most));
+    for (int64_t i = 4; i < n_padded; i += 4) most = vmaxq_f32(most, vld1q_f32(x + i));
+    const float32x4_t largest = vdupq_n_f32(vmaxvq_f32(most));
     const auto weights = [&](float32x4_t v) { return exp4(vmulq_n_f32(vsubq_f32(v, largest), scale)); };
     float32x4_t sum = vdupq_n_f32(0.0f);
     int64_t i = 0;

@@ -9,8 +9,9 @@
 
 namespace altclip {
 
-/// What a table's products with weights of this type take, as far as it has such products: bf16 for bf16, bytes for
-/// quantised ones if `precision` is coarse (and for q8_0 on Arm), 16-bit integers for all but f32.
+/// What a table's products with weights of this type take, as far as it has such products: bf16 for bf16, i8 for
+/// quantised ones if `precision` is coarse, bytes for q8_0 (Arm's 14-bit activations), 16-bit integers for all but
+/// f32.
 Operand operand_of(const KernelTable & kernels, ggml_type weight, Precision precision);
 
 /// 32-bit words that n_rows rows of n_in activations take when packed.

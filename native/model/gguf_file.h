@@ -51,7 +51,7 @@ public:
     std::vector<float> f32s(std::string_view key) const;
     std::vector<double> f64s(std::string_view key) const;
     std::vector<int32_t> i32s(std::string_view key) const;
-    std::string_view bytes(std::string_view key) const;  // u8[] or i8[]
+    std::string_view bytes(std::string_view key) const;  // u8[]
 
     const std::vector<GgufEntry> & entries() const { return entries_; }  // every key, in the file's order
     const std::vector<GgufTensor> & tensors() const { return tensors_; }

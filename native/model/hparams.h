@@ -23,8 +23,6 @@ struct EncoderHparams {
     int32_t n_ff = 0;     // intermediate_size
     float eps = 1e-5f;    // layer_norm_eps
     Activation activation = Activation::gelu_erf;
-
-    int32_t n_embd_head() const { return n_embd / n_head; }
 };
 
 struct TextHparams : EncoderHparams {
@@ -44,13 +42,13 @@ struct VisionHparams : EncoderHparams {
 
     int32_t n_grid() const { return image_size / patch_size; }
     int32_t n_positions() const { return n_grid() * n_grid() + 1; }
-    int32_t n_patch_values() const { return n_channels * patch_size * patch_size; }
+    int64_t n_patch_values() const { return int64_t{n_channels} * patch_size * patch_size; }
 };
 
 struct Hparams {
     std::optional<TextHparams> text;
     std::optional<VisionHparams> vision;
-    int32_t projection_dim = 0;           // width of the shared embedding space; 0: a tower saved without its projection
+    int32_t projection_dim = 0;  // width of the shared embedding space; 0: a tower saved without its projection
     float logit_scale_init_value = 0.0f;  // natural logarithm
 
     /// Throws model_format where a value is out of range or two contradict; `source` names the file.

@@ -185,8 +185,8 @@ Model load_model(const std::string & path, const LoadOptions & options) {
     if (file.has(keys::packed_layout)) {
         const uint32_t layout = file.u32(keys::packed_layout);
         if (layout != packed_layout) {
-            fail(ErrorCode::unsupported, path, ": its weights are packed in layout ", layout,
-                 ", expected layout ", packed_layout, "; convert the checkpoint again");
+            fail(ErrorCode::unsupported, path, ": its weights are packed in layout ", layout, ", expected layout ",
+                 packed_layout, "; convert the checkpoint again");
         }
         model.packed = true;
     }

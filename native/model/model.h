@@ -66,7 +66,7 @@ struct Model {
     Hparams hparams;  // .text and .vision are set for loaded towers only
     std::optional<TextWeights> text;
     std::optional<VisionWeights> vision;
-    bool packed = false;  // linear weights' data are not rows but what the CPU kernels read: see packed_weights.h
+    bool packed = false;       // linear weights' data are not rows but what the CPU kernels read: see packed_weights.h
     float logit_scale = 0.0f;  // natural logarithm, the trained value; 0 without projections
     std::string name;          // general.name
     std::string dtype;         // general.file_type as a name of file_types()

@@ -58,14 +58,18 @@ void CpuCompute::prepare(Model & model, const AbortFlag & abort) {
 
 void CpuCompute::reserve(const GraphBuilder & builder) {
     check_graph_memory(builder.graph());
-    if (!ggml_gallocr_reserve(allocator_.get(), builder.graph()))
-        fail(ErrorCode::out_of_memory, "no memory for the work buffer");
+    if (!ggml_gallocr_reserve(allocator_.get(), builder.graph())) fail_without_memory("no memory for the work buffer");
+}
+
+void CpuCompute::fail_without_memory(const char * what) {
+    allocator_.reset(ggml_gallocr_new(ggml_backend_cpu_buffer_type()));  // the old one believes that it has the memory
+    fail(ErrorCode::out_of_memory, what);
 }
 
 void CpuCompute::run(const GraphBuilder & builder, const std::function<bool()> & aborted) {
     check_graph_memory(builder.graph());
     if (!ggml_gallocr_alloc_graph(allocator_.get(), builder.graph())) {
-        fail(ErrorCode::out_of_memory, "no memory for the work buffer of this input");
+        fail_without_memory("no memory for the work buffer of this input");
     }
     builder.upload();
     aborted_ = aborted;

@@ -24,6 +24,8 @@ public:
     const float * read(const ggml_tensor * tensor) override;
 
 private:
+    [[noreturn]] void fail_without_memory(const char * what);
+
     struct FreeThreadpool {
         void operator()(ggml_threadpool * pool) const { ggml_threadpool_free(pool); }
     };

@@ -25,9 +25,6 @@ private:
         std::array<uint64_t, n_block / 64> bases{};
         uint32_t n_free = n_block;
         uint32_t n_failed = 0;
-
-        bool is_free(size_t place) const { return (taken[place / 64] >> (place % 64) & 1) == 0; }
-        bool is_base(size_t base) const { return (bases[base / 64] >> (base % 64) & 1) != 0; }
     };
 
     bool find(const Block & block, const uint8_t * bytes, size_t n, uint32_t & base) const;

@@ -1,8 +1,10 @@
 #include "text/tokenizer_config.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "error.h"
 #include "io/mapped_file.h"
@@ -52,12 +54,9 @@ std::vector<std::string> names_of(const json & value, const std::string & path) 
 }  // namespace
 
 void read_tokenizer_config(const std::string & path, Vocabulary & vocabulary) {
-    MappedFile file;
-    try {
-        file = MappedFile(path);
-    } catch (const Error &) {
-        return;  // optional beside a tokenizer
-    }
+    std::error_code unknown;
+    if (!std::filesystem::exists(std::filesystem::u8path(path), unknown)) return;  // optional beside a tokenizer
+    const MappedFile file(path);
     const json config = parse(file, path);
     const auto side = [&](const char * key, bool & left) {
         const auto found = config.find(key);

@@ -101,6 +101,14 @@ TEST("activations, against the reference") {
                         std::string(activation_name(activation)) + " of " + std::to_string(c[i]));
             }
         }
+        const std::vector<float> none(21, NAN);
+        for (const Activation activation : {Activation::gelu_erf, Activation::gelu_tanh, Activation::quick_gelu,
+                                            Activation::relu, Activation::silu}) {
+            std::vector<float> y(none.size());
+            kernel_table(isa).finish(none.data(), 21, nullptr, activation, nullptr, y.data());
+            check::report(std::all_of(y.begin(), y.end(), [](float v) { return std::isnan(v); }), isa_name(isa), 0,
+                          std::string(activation_name(activation)) + " of no number");
+        }
         std::vector<float> got(c.size()), expected(c.size());
         kernel_table(isa).finish(c.data(), n, nullptr, {}, residual.data(), got.data());
         scalar_kernels.finish(c.data(), n, nullptr, {}, residual.data(), expected.data());
@@ -124,6 +132,12 @@ TEST("layer norm and softmax, against the reference") {
                         expected_sum = scalar_kernels.softmax(q.data(), n, 0.7f);
             at_most(largest_difference(p, q), 1e-6, isa, "softmax of " + std::to_string(n));
             at_most(std::fabs(sum / expected_sum - 1), 1e-6, isa, "sum of softmax");
+            for (const int64_t at : {int64_t{0}, n / 2, n - 1}) {
+                std::copy(x.begin(), x.end(), p.begin());
+                p[static_cast<size_t>(at)] = NAN;
+                check::report(std::isnan(kernel_table(isa).softmax(p.data(), n, 0.7f)), isa_name(isa), 0,
+                              "sum of softmax with no number among " + std::to_string(n));
+            }
         }
     }
 }

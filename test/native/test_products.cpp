@@ -419,7 +419,7 @@ namespace {
 void check_outliers(Isa isa, Precision precision) {
     const Matrix m = make_matrix(GGML_TYPE_Q8_0, 384, 40);
     const Operand operand = operand_of(kernel_table(isa), m.type, precision);
-    if (operand != Operand::i8 && operand != Operand::i16) return;
+    if (operand == Operand::f32) return;
     constexpr int64_t n_rows = 7;
     const auto product = [&](const std::vector<float> & x) {
         return run_product(isa, m, x, n_rows, {}, std::vector<float>(40), std::vector<float>(40 * n_rows), precision);

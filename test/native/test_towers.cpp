@@ -2,6 +2,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#ifdef __linux__
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <fstream>
+#endif
 
 #include "check.h"
 #include "golden.h"
@@ -215,6 +221,31 @@ TEST("a picture too large for the machine's memory is an error, not the end of t
     CHECK_ERROR(out_of_memory, "MB of memory", run(engine, std::move(input), wanted));
     CHECK(run(engine, ImageInput{1, 3, 32, 32, std::vector<float>(3072), false}, wanted).attentions.size() == 3);
 }
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+TEST("a work buffer that the system refuses is an error, again and again") {
+    if (!on_cpu()) return;
+    Engine engine(load_f32("tiny", true, false), "cpu", 1);
+    Wanted wanted;
+    wanted.features = true;
+    CHECK(run(engine, ids(1, 3), wanted).features.size() == 40);
+    rlimit before{};
+    getrlimit(RLIMIT_AS, &before);
+    long n_pages = 0;
+    std::ifstream("/proc/self/statm") >> n_pages;
+    const rlimit limit{static_cast<rlim_t>(n_pages * sysconf(_SC_PAGESIZE) + (16 << 20)), before.rlim_max};
+    setrlimit(RLIMIT_AS, &limit);
+    TextInput input = ids(1, 300000);
+    input.position_ids.assign(300000, 2);
+    const auto refused = [&] {
+        CHECK_ERROR(out_of_memory, "no memory for the work buffer", run(engine, input, wanted));
+    };
+    refused();
+    refused();
+    setrlimit(RLIMIT_AS, &before);
+    CHECK(run(engine, ids(1, 3), wanted).features.size() == 40);
+}
+#endif
 
 TEST("abort before and during work; dispose with work waiting") {
     Engine engine(load_f32("tiny"), device(), 2);

@@ -1,9 +1,16 @@
-import { AltCLIPError, fromNative } from './errors';
+import { AltCLIPError, fromNative, invalid } from './errors';
 import { type NativeAbortFlag, type NativeAddon, native } from './native';
+import { kindOf } from './tensor';
 
 /** Throws the AbortError for an aborted signal; its reason is the error's cause. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
+  checkSignal(signal);
   if (signal?.aborted) throw new AltCLIPError('ABORTED', 'the operation was aborted', { cause: signal.reason });
+}
+
+function checkSignal(signal: unknown): void {
+  if (signal === undefined || signal === null || typeof (signal as AbortSignal).addEventListener === 'function') return;
+  invalid(`signal: got ${kindOf(signal)}, expected an AbortSignal`);
 }
 
 /** Those who wait for one signal: it has one listener of ours, since Node takes more than ten for a leak. */
@@ -37,6 +44,7 @@ class Waiting {
 
 /** Calls `listener` when `signal` aborts; the returned function ends that. */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  checkSignal(signal);
   if (!signal) return () => undefined;
   const waiting = Waiting.on(signal);
   waiting.add(listener);
@@ -52,8 +60,8 @@ export async function abortable<T>(
   start: (flag: NativeAbortFlag | undefined) => Promise<T>,
   addon: NativeAddon = native,
 ): Promise<T> {
-  if (!signal) return fromNative(start(undefined));
   throwIfAborted(signal);
+  if (!signal) return fromNative(start(undefined));
   const flag = new addon.AbortFlag();
   let forget = (): void => undefined;
   const cancelled = new Promise<never>((_, reject) => {

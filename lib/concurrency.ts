@@ -1,4 +1,4 @@
-import { onAbort } from './abort';
+import { onAbort, throwIfAborted } from './abort';
 import { AltCLIPError } from './errors';
 
 /** Runs `work` on every item, at most `limit` at once; the first failure or the signal stops what has not begun. */
@@ -8,6 +8,7 @@ export async function forEachLimited<Item>(
   signal: AbortSignal | undefined,
   work: (item: Item, index: number, stop: AbortSignal) => Promise<void>,
 ): Promise<void> {
+  throwIfAborted(signal);
   const stop = new AbortController();
   let forget = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {

@@ -2,6 +2,7 @@
 import { cpus, freemem, totalmem } from 'node:os';
 import { AltCLIPError, fromNative, invalid } from './errors';
 import { type GpuBackend, gpuAddon, type NativeAddon, type NativeDevice, native } from './native';
+import { shown } from './tensor';
 
 /** Where a model runs. 'cuda' is 'cuda:0'; 'auto' is the fastest device that works. */
 export type DeviceName = 'auto' | 'cpu' | Backend | `${Backend}:${number}`;
@@ -35,7 +36,10 @@ const speed = { discrete: 0, integrated: 1, software: 2 };
 /** Every GPU with its addon, in the order in which 'auto' tries them. */
 async function findGpus(): Promise<{ info: NativeDevice; addon: NativeAddon }[]> {
   const addons = [native, ...extras.map(gpuAddon)].filter((one) => typeof one !== 'string');
-  const lists = addons.map(async (addon) => (await fromNative(addon.listDevices())).map((info) => ({ info, addon })));
+  // a driver that fails is no reason not to compute with another's
+  const lists = addons.map(async (addon) =>
+    (await addon.listDevices().catch(() => [])).map((info) => ({ info, addon })),
+  );
   const found = (await Promise.all(lists)).flat();
   return found.sort((a, b) => speed[a.info.type] - speed[b.info.type]);
 }
@@ -62,7 +66,7 @@ export async function list_devices(): Promise<DeviceInfo[]> {
 export function checkDevice(device: unknown): asserts device is DeviceName {
   if (typeof device === 'string' && /^(auto|cpu|(cuda|metal|vulkan)(:\d{1,3})?)$/.test(device)) return;
   invalid(
-    `device: got ${JSON.stringify(device) ?? String(device)}, expected 'auto', 'cpu', ${backends.map((name) => `'${name}'`).join(', ')}, or one of several as in 'cuda:1'`,
+    `device: got ${shown(device)}, expected 'auto', 'cpu', ${backends.map((name) => `'${name}'`).join(', ')}, or one of several as in 'cuda:1'`,
   );
 }
 
@@ -74,7 +78,7 @@ export async function placements(device: DeviceName): Promise<Placement[]> {
   const cpu = { device: 'cpu', addon: native };
   if (device === 'cpu') return [cpu];
   if (device === 'auto') {
-    const gpus = await findGpus().catch(() => []); // a driver that fails is no reason not to compute
+    const gpus = await findGpus();
     return [
       ...gpus.filter(({ info }) => info.type !== 'software').map(({ info, addon }) => ({ device: info.name, addon })),
       cpu,

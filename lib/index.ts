@@ -2,7 +2,13 @@
 export { AltCLIPConfig, AltCLIPTextConfig, AltCLIPVisionConfig } from './configuration';
 export { type DeviceInfo, type DeviceName, list_devices } from './devices';
 export { AltCLIPError, type AltCLIPErrorCode } from './errors';
-export { CLIPImageProcessor, type ImageProcessorCall, type ImageProcessorOptions } from './image/processing';
+export type { ResizeSize } from './image/options';
+export {
+  CLIPImageProcessor,
+  type ImageProcessorCall,
+  type ImageProcessorOptions,
+  type ImageProcessorOutput,
+} from './image/processing';
 export { type ImageDataLike, type ImageInput, RawImage, type ReadImageOptions } from './image/raw_image';
 export type { ModelOptions, RandomModelOptions, SaveOptions } from './modeling/base';
 export type {
@@ -19,6 +25,7 @@ export { AltCLIPTextModel, AltCLIPVisionModel } from './modeling/towers';
 export {
   type Classification,
   type ClassificationOptions,
+  type Classify,
   pipeline,
   ZeroShotImageClassificationPipeline,
 } from './pipeline';
@@ -26,4 +33,13 @@ export type { DType, PretrainedOptions, ProgressCallback, ProgressInfo } from '.
 export { AltCLIPProcessor, type ProcessorInputs, type ProcessorOutput } from './processing';
 export type { EncodeOptions, OnError } from './streams';
 export { type NestedArray, Tensor, type TensorLike, type TensorType } from './tensor';
-export { type TokenizerOptions, XLMRobertaTokenizer } from './tokenization/tokenizer';
+export {
+  type BatchEncoding,
+  type BatchEncodingLists,
+  type DecodeOptions,
+  type PaddingStrategy,
+  type TextInput,
+  type TokenIds,
+  type TokenizerOptions,
+  XLMRobertaTokenizer,
+} from './tokenization/tokenizer';

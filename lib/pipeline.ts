@@ -7,7 +7,7 @@ import type { ModelOptions } from './modeling/base';
 import { AltCLIPModel, type EncodeImagesOptions } from './modeling/model';
 import { AltCLIPProcessor } from './processing';
 import { similarity } from './similarity';
-import { kindOf, Tensor } from './tensor';
+import { kindOf, shown, Tensor } from './tensor';
 
 /** One label and its probability among the labels given. */
 export interface Classification {
@@ -29,12 +29,21 @@ const maxCachedTexts = 4096;
 
 /** One image gives its labels, an array of images an array of them. */
 export interface Classify {
-  (image: ImageInput, candidate_labels: string | string[], options?: ClassificationOptions): Promise<Classification[]>;
   (
-    images: ImageInput[],
-    candidate_labels: string | string[],
+    image: ImageInput,
+    candidate_labels: string | readonly string[],
+    options?: ClassificationOptions,
+  ): Promise<Classification[]>;
+  (
+    images: readonly ImageInput[],
+    candidate_labels: string | readonly string[],
     options?: ClassificationOptions,
   ): Promise<Classification[][]>;
+  (
+    images: ImageInput | readonly ImageInput[],
+    candidate_labels: string | readonly string[],
+    options?: ClassificationOptions,
+  ): Promise<Classification[] | Classification[][]>;
 }
 
 /**
@@ -55,17 +64,17 @@ export class ZeroShotImageClassificationPipeline extends Callable<Classify> {
 
   /** @throws INVALID_ARGUMENT for labels or a template that cannot be used; IO or IMAGE naming an image; ABORTED. */
   async _call(
-    images: ImageInput | ImageInput[],
-    candidate_labels: string | string[],
+    images: ImageInput | readonly ImageInput[],
+    candidate_labels: string | readonly string[],
     options: ClassificationOptions = {},
   ): Promise<Classification[] | Classification[][]> {
     const { hypothesis_template: template = 'This is a photo of {}', signal, fast_decode, use_icc_profile } = options;
     const labels = Array.isArray(candidate_labels) ? candidate_labels : [candidate_labels];
     if (labels.length === 0) invalid('candidate_labels: got an empty array, expected at least one label');
-    const wrong = labels.find((label) => typeof label !== 'string');
-    if (wrong !== undefined) invalid(`candidate_labels: got ${kindOf(wrong)}, expected strings`);
+    const wrong = labels.findIndex((label) => typeof label !== 'string');
+    if (wrong >= 0) invalid(`candidate_labels: got ${kindOf(labels[wrong])}, expected strings`);
     if (typeof template !== 'string' || !template.includes('{}')) {
-      invalid(`hypothesis_template: got ${JSON.stringify(template)}, expected a text with {} where the label goes`);
+      invalid(`hypothesis_template: got ${shown(template)}, expected a text with {} where the label goes`);
     }
     const batch = Array.isArray(images) ? images : [images];
     if (batch.length === 0) return [];
@@ -142,10 +151,9 @@ export async function pipeline(
   id_or_path: string = demoId,
   options: ModelOptions = {},
 ): Promise<ZeroShotImageClassificationPipeline> {
-  if (name !== task) throw new AltCLIPError('UNSUPPORTED', `pipeline: got ${JSON.stringify(name)}, expected '${task}'`);
-  const [model, processor] = await Promise.all([
-    AltCLIPModel.from_pretrained(id_or_path, options),
-    AltCLIPProcessor.from_pretrained(id_or_path, { ...options, progress_callback: undefined }),
-  ]);
+  if (name !== task) throw new AltCLIPError('UNSUPPORTED', `pipeline: got ${shown(name)}, expected '${task}'`);
+  // one after the other: what is wrong with the one should not leave the other loading
+  const processor = await AltCLIPProcessor.from_pretrained(id_or_path, { ...options, progress_callback: undefined });
+  const model = await AltCLIPModel.from_pretrained(id_or_path, options);
   return new ZeroShotImageClassificationPipeline(model, processor);
 }

@@ -11,6 +11,8 @@ export type ProgressCallback = (info: ProgressInfo) => void;
 
 /** Options of every `from_pretrained`. */
 export interface PretrainedOptions {
+  /** Of several .gguf files in a folder, the one with this in its name. */
+  dtype?: DType;
   /**
    * Where converted models are kept; default: ALTCLIP_CACHE, else the platform's place for caches. What comes from the
    * hub lies in the cache of huggingface_hub (HF_HUB_CACHE, HF_HOME).

@@ -68,7 +68,8 @@ export class AltCLIPProcessor extends Callable<(inputs: ProcessorInputs) => Prom
       invalid(`AltCLIPProcessor: got ${kindOf(inputs)}, expected an object with text, images or both`);
     }
     const { text, images, signal, ...options } = inputs;
-    if ((text ?? images) === undefined) invalid('AltCLIPProcessor: got neither text nor images, expected one or both');
+    if ((text ?? images ?? undefined) === undefined)
+      invalid('AltCLIPProcessor: got neither text nor images, expected one or both');
     const forImages: Record<string, unknown> = {};
     const forText: Record<string, unknown> = {};
     for (const [key, value] of Object.entries(options)) {

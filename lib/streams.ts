@@ -1,7 +1,7 @@
 import { onAbort, throwIfAborted } from './abort';
 import { limiter } from './concurrency';
 import { AltCLIPError, invalid } from './errors';
-import { Tensor } from './tensor';
+import { shown, Tensor } from './tensor';
 
 /** Options of encode_images and encode_texts. */
 export interface EncodeOptions {
@@ -59,7 +59,7 @@ export async function* encodeInBatches<Item, Prepared>(
         }
         if ('value' in outcome) batch.push(outcome.value);
         else if (onError === 'throw') failure = outcome;
-        else if (onError !== 'skip') onError(outcome.error, outcome.index, outcome.item);
+        else if (onError !== 'skip') await onError(outcome.error, outcome.index, outcome.item);
       }
       if (batch.length > 0) {
         const features = (await untilAborted(encode(batch, stop.signal), signal)).normalize();
@@ -147,11 +147,11 @@ export function checkStream(source: unknown, batchSize: number, what: string): v
 
 /** @throws INVALID_ARGUMENT naming `name` where `value` is no positive integer. */
 export function checkCount(value: number, name: string): void {
-  if (!Number.isSafeInteger(value) || value < 1) invalid(`${name}: got ${value}, expected an integer above 0`);
+  if (!Number.isSafeInteger(value) || value < 1) invalid(`${name}: got ${shown(value)}, expected an integer above 0`);
 }
 
 /** @throws INVALID_ARGUMENT where `onError` is none of its kinds. */
 export function checkOnError(onError: unknown): void {
   if (onError === 'throw' || onError === 'skip' || typeof onError === 'function') return;
-  invalid(`on_error: got ${String(onError)}, expected 'throw', 'skip' or a function`);
+  invalid(`on_error: got ${shown(onError)}, expected 'throw', 'skip' or a function`);
 }

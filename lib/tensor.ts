@@ -42,7 +42,7 @@ export class Tensor<T extends TensorType = TensorType> {
       invalid(`Tensor type: got ${String(type)}, expected ${Object.keys(arrays).join(', ')}`);
     }
     if (!Array.isArray(dims) || !dims.every((n) => Number.isSafeInteger(n) && n >= 0)) {
-      invalid(`Tensor dims: got ${JSON.stringify(dims)}, expected an array of non-negative integers`);
+      invalid(`Tensor dims: got ${shown(dims)}, expected an array of non-negative integers`);
     }
     const typed = Array.isArray(data) ? convert(type, data, 'Tensor data') : data;
     if (!(typed instanceof ArrayType)) {
@@ -271,4 +271,19 @@ function clampIndex(index: number, length: number): number {
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   return typeof value === 'object' ? (value.constructor?.name ?? 'an object') : typeof value;
+}
+
+/** A value as JSON for a message, or its kind where it has no such form. */
+export function shown(value: unknown): string {
+  try {
+    return JSON.stringify(value, numberless) ?? kindOf(value);
+  } catch {
+    return kindOf(value);
+  }
+}
+
+/** JSON has no NaN, no infinity and no bigint, but a message should name them. */
+function numberless(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return `${value}n`;
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }

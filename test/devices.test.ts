@@ -10,9 +10,14 @@ const vulkan = vi.hoisted(() => ({
   listDevices: vi.fn(),
   loadModel: vi.fn(),
 }));
+/** One for CUDA, where a test says that it is installed. */
+const cuda = vi.hoisted(() => ({ listDevices: vi.fn() }));
 vi.mock('../lib/native', async (original) => ({
   ...(await original<object>()),
-  gpuAddon: (backend: string) => (backend === 'vulkan' ? vulkan : '@altclip/linux-x64-cuda is not installed'),
+  gpuAddon: (backend: string) => {
+    if (backend === 'vulkan') return vulkan;
+    return cuda.listDevices.getMockImplementation() ? cuda : '@altclip/linux-x64-cuda is not installed';
+  },
 }));
 
 const gpu = (place: number, type: NativeDevice['type']): NativeDevice => ({
@@ -29,6 +34,7 @@ const load = (device?: string) =>
 const cache_dir = temporaryFolder();
 
 beforeEach(() => {
+  cuda.listDevices.mockReset();
   vulkan.listDevices.mockReset().mockImplementation(async () => vulkan.devices);
   vulkan.loadModel.mockReset().mockImplementation(failing('INTERNAL'));
   vulkan.devices = [gpu(0, 'integrated'), gpu(1, 'discrete')];
@@ -71,6 +77,12 @@ describe("device 'auto'", () => {
     await using model = await load();
     expect(model.device).toBe('cpu');
     expect(vulkan.loadModel).not.toHaveBeenCalled();
+    expect((await list_devices()).map(({ name }) => name)).toEqual(['cpu']);
+  });
+
+  it("takes one driver's GPUs where another's fails", async () => {
+    cuda.listDevices.mockImplementation(failing('INTERNAL'));
+    expect((await list_devices()).map(({ name }) => name)).toEqual(['vulkan:1', 'vulkan:0', 'cpu']);
   });
 
   it("is not asked for with 'cpu'", async () => {

@@ -136,6 +136,14 @@ describe('images that cannot be read', () => {
     await stream.next();
     await expect(stream.next()).rejects.toMatchObject({ code });
   });
+
+  it.each([{}, { images: null }, { text: null, images: null }])('neither text nor images: %o', async (inputs) => {
+    const processor = await AltCLIPProcessor.from_pretrained('demo');
+    await expect(processor(inputs as never)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('neither text nor images') as string,
+    });
+  });
 });
 
 describe('models that are gone or going', () => {

@@ -1,7 +1,7 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { AltCLIPModel, AltCLIPProcessor, type ProgressInfo } from '../lib';
+import { AltCLIPModel, AltCLIPProcessor, type ProgressInfo, pipeline } from '../lib';
 import { loadConfig, loadPreprocessorConfig, resolveModel, resolveTokenizerFile } from '../lib/loading/loading';
 import { fixture, readJson, temporaryFolder } from './helpers/fixtures';
 
@@ -123,6 +123,35 @@ describe('a folder', () => {
       message: expect.stringMatching(/several models, model-f16.gguf, model-q8_0.gguf/) as string,
     });
   });
+
+  it('of several .gguf files is read from the one with the dtype in its name, with its configuration', async () => {
+    const folder = path.join(root, 'several ggufs');
+    mkdirSync(folder);
+    for (const dtype of ['f16', 'q8_0'] as const) {
+      cpSync(await modelFile(e2e, { cache_dir, dtype }), path.join(folder, `model-${dtype}.gguf`));
+    }
+    await using classifier = await pipeline('zero-shot-image-classification', folder, { dtype: 'q8_0' });
+    expect(classifier.model.dtype).toBe('q8_0');
+    expect(classifier.model.config.projection_dim).toBe((await loadConfig(e2e)).projection_dim);
+  });
+
+  it('may hold links to nothing', async () => {
+    const folder = path.join(root, 'dangling');
+    cpSync(tiny, folder, { recursive: true });
+    symlinkSync('nowhere', path.join(folder, 'special_tokens_map.json'));
+    await (await AltCLIPModel.from_pretrained(folder, { cache_dir })).dispose();
+  });
+
+  it.each(['initiate', 'progress', 'done', 'ready'])(
+    'ends with what progress_callback throws at %s',
+    async (status) => {
+      const progress_callback = (info: ProgressInfo): void => {
+        if (info.status === status) throw new RangeError(`thrown at ${status}`);
+      };
+      const loading = AltCLIPModel.from_pretrained(tiny, { cache_dir, progress_callback });
+      await expect(loading).rejects.toThrow(new RangeError(`thrown at ${status}`));
+    },
+  );
 
   it('reports progress from start to end', async () => {
     const events: ProgressInfo[] = [];

@@ -88,6 +88,10 @@ describe('zero-shot image classification', () => {
   it.each<[string, unknown, unknown, object, RegExp]>([
     ['no labels', first, [], {}, /candidate_labels: got an empty array/],
     ['labels that are no strings', first, [3], {}, /candidate_labels: got number/],
+    ['labels that are left out', first, undefined, {}, /candidate_labels: got undefined/],
+    ['a label that is missing', first, ['cat', undefined], {}, /candidate_labels: got undefined/],
+    ['a signal that is none', first, ['cat'], { signal: 3 }, /signal: got number, expected an AbortSignal/],
+    ['a template that JSON lacks', first, ['cat'], { hypothesis_template: 1n }, /hypothesis_template: got "1n"/],
     ['a template without {}', first, ['cat'], { hypothesis_template: 'a photo' }, /hypothesis_template: got "a photo"/],
   ])('refuses %s', async (_, image, candidates, options, message) => {
     await expect(classifier(image as string, candidates as string[], options)).rejects.toMatchObject({

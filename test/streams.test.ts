@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
+import { forEachLimited } from '../lib/concurrency';
 import { checkOnError, checkStream, encodeInBatches, type StreamPlan } from '../lib/streams';
 import { Tensor } from '../lib/tensor';
 
@@ -215,8 +216,24 @@ describe('encodeInBatches', () => {
     await expect(rows.next()).rejects.toThrow('no preprocessing');
   });
 
+  it('waits for on_error, and ends with what it throws', async () => {
+    const prepare = () => Promise.reject(new Error('unreadable'));
+    const onError = async () => Promise.reject(new Error('thrown by on_error'));
+    const rows = encodeInBatches([1, 2], { ...counting(), prepare, onError });
+    await expect(rows.next()).rejects.toThrow('thrown by on_error');
+  });
+
   it('is empty for an empty source', async () => {
     expect(await encodeInBatches([], counting()).next()).toEqual({ done: true, value: undefined });
+  });
+});
+
+describe('forEachLimited', () => {
+  it('begins nothing for an aborted signal', async () => {
+    const begun: number[] = [];
+    const work = async (item: number): Promise<void> => void begun.push(item);
+    await expect(forEachLimited([1, 2, 3], 2, AbortSignal.abort(), work)).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(begun).toEqual([]);
   });
 });
 
@@ -234,5 +251,5 @@ describe('checkStream', () => {
 });
 
 it('refuses an on_error of another kind', () => {
-  expect(() => checkOnError('ignore')).toThrow(/on_error: got ignore, expected 'throw', 'skip' or a function/);
+  expect(() => checkOnError('ignore')).toThrow(/on_error: got "ignore", expected 'throw', 'skip' or a function/);
 });

@@ -38,6 +38,7 @@ describe('Tensor', () => {
     ['data', () => new Tensor('float32', new Float64Array(2) as never, [2]), /got Float64Array, expected Float32Array/],
     ['size', () => new Tensor('float32', [1, 2, 3], [2, 2]), /got 3 elements, expected 4 for dims \[2, 2\]/],
     ['dims', () => new Tensor('float32', [1], [1.5]), /dims: got \[1.5\]/],
+    ['bigint dims', () => new Tensor('float32', [1], [1n as never]), /dims: got \["1n"\]/],
     ['negative dims', () => new Tensor('float32', [1], [-1]), /dims: got \[-1\]/],
     ['item', () => matrix.item(), /got 6 elements, expected 1/],
     ['at', () => matrix.at(2), /got 2, expected an index of 2 rows/],

@@ -42,6 +42,24 @@ async function run(program: string) {
 const worker = (body: string) =>
   `new Worker(${JSON.stringify(`${prelude}\n(async () => {${body}})();`)}, { eval: true })`;
 
+describe('a process', { timeout: 60_000 }, () => {
+  it('ends after a call that the addon refused', async () => {
+    const { stdout, ...end } = await run(`
+      const { native } = require(${JSON.stringify(path.join(root, 'dist', 'native.js'))});
+      const { demoFolder } = require(${JSON.stringify(path.join(root, 'dist', 'loading', 'demo_model.js'))});
+      const file = demoFolder() + '/demo.gguf';
+      const model = await native.loadModel(file, { towers: ['text'], device: 'cpu', threads: 1 });
+      try {
+        await model.encodeText({ rows: 1, columns: 1, inputIds: BigInt64Array.of(4n) }, {});
+      } catch (error) {
+        console.log(error.code);
+      }
+      await model.dispose();`);
+    expect(end).toEqual({ code: 0, signal: null, stderr: '' });
+    expect(stdout).toBe('INVALID_ARGUMENT\n');
+  });
+});
+
 describe('worker threads', { timeout: 120_000 }, () => {
   it('load and run in the main thread and four workers at once', async () => {
     const task = `

@@ -1,4 +1,4 @@
-// onnxruntime-node behind the line protocol of ../peer.mjs: the towers' ONNX files, threads set, all else as it comes.
+// onnxruntime-node behind the line protocol of ../peers.mjs: the towers' ONNX files, threads set, all else as it comes.
 // A JPEG goes through sharp, as in transformers.js.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -15,7 +15,7 @@ Embeds pictures or texts into the space they share, one embedding for each, in
 their order, normalised to length 1: their dot product is the similarity.
 
       --text T        a text; may be given again
-      --texts-file F  one text a line; - reads standard input
+      --texts-file F  one text a line, blank ones left out; - is standard input
   -o, --output F      .jsonl: {"image" or "text", "embedding"} a line; or
                       .npy: float32 [n, dim] for NumPy
                       (default: .jsonl on standard output)

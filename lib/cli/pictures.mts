@@ -8,7 +8,7 @@ export const pictureOptions = {
 } as const;
 
 /** The lines of --help that explain {@link pictureOptions}. */
-export const pictureHelp = `      --fast-decode   opens large JPEGs faster; embeddings move by below 1e-5
+export const pictureHelp = `      --fast-decode   opens large JPEGs faster; embeddings move by below 1e-4
       --use-icc-profile  honours colour profiles, which Python ignores`;
 
 type OpeningOptions = Required<Pick<ImageProcessorOptions, 'fast_decode' | 'use_icc_profile'>>;

@@ -5,6 +5,7 @@
 import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { invalid } from '../errors';
+import { shown } from '../tensor';
 import { hubFolder } from './settings';
 
 const idPattern = /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9][\w.-]*)?$/;
@@ -19,7 +20,7 @@ export function isHubId(name: string): boolean {
 export function checkRevision(revision: unknown): void {
   const valid =
     typeof revision === 'string' && revisionPattern.test(revision) && !/(?:^|\/)\.\.?(?:\/|$)/.test(revision);
-  if (!valid) invalid(`revision: got ${JSON.stringify(revision)}, expected a branch, tag or commit`);
+  if (!valid) invalid(`revision: got ${shown(revision)}, expected a branch, tag or commit`);
 }
 
 /** One repository's place in the cache. */

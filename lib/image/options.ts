@@ -1,5 +1,5 @@
 import { AltCLIPError, invalid } from '../errors';
-import { kindOf } from '../tensor';
+import { shown } from '../tensor';
 import { type ResampleName, resampleNumber } from './resample';
 
 export type ImageSize = { height: number; width: number };
@@ -238,13 +238,4 @@ function hasOnly(value: unknown, needed: string[], allowed: string[]): value is 
     needed.every((key) => key in value) &&
     Object.keys(value).every((key) => needed.includes(key) || allowed.includes(key))
   );
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'function' || typeof value === 'symbol' ? kindOf(value) : JSON.stringify(value, numberless);
-}
-
-/** JSON has no NaN and no infinity, but a message should name them. */
-function numberless(_key: string, value: unknown): unknown {
-  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { abortable, throwIfAborted } from '../abort';
 import { AltCLIPError } from '../errors';
+import { fileNames } from '../hub/cache';
 import { withLock } from '../hub/lock_file';
 import { type NativeDType, native } from '../native';
 
@@ -125,11 +126,16 @@ async function wait(conversion: Conversion, signal: AbortSignal | undefined, onP
 }
 
 async function fingerprint(folder: string, dtype: string): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify([formatVersion, dtype, await realpath(folder)]));
-  for (const name of (await readdir(folder)).sort()) {
-    if (!sourceFile.test(name)) continue;
-    const { size, mtimeMs } = await stat(path.join(folder, name));
-    hash.update(JSON.stringify([name, size, mtimeMs]));
+  const hash = createHash('sha256');
+  try {
+    hash.update(JSON.stringify([formatVersion, dtype, await realpath(folder)]));
+    for (const name of [...(await fileNames(folder))].sort()) {
+      if (!sourceFile.test(name)) continue;
+      const { size, mtimeMs } = await stat(path.join(folder, name));
+      hash.update(JSON.stringify([name, size, mtimeMs]));
+    }
+  } catch (cause) {
+    throw new AltCLIPError('IO', `${folder}: cannot be read: ${(cause as Error).message}`, { cause });
   }
   return hash.digest('hex').slice(0, 16);
 }

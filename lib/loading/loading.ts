@@ -5,8 +5,8 @@ import { AltCLIPError, fromNative, invalid } from '../errors';
 import { fileNames, isHubId } from '../hub/cache';
 import { hubSnapshot } from '../hub/snapshot';
 import { type NativeDType, type NativeHparams, native } from '../native';
-import { type DType, dtypes, type PretrainedOptions, type ProgressInfo } from '../pretrained_options';
-import { kindOf } from '../tensor';
+import { dtypes, type PretrainedOptions, type ProgressInfo } from '../pretrained_options';
+import { kindOf, shown } from '../tensor';
 import {
   configFile,
   everyPart,
@@ -19,6 +19,7 @@ import {
 } from './checkpoint_files';
 import { convertedModel } from './conversion_cache';
 import { demoFolder, demoId } from './demo_model';
+import { withProgress } from './progress';
 
 /** Where a model comes from: a GGUF file or a folder in Hugging Face's layout. */
 export interface ModelSource {
@@ -34,7 +35,7 @@ export interface ModelSource {
 export async function resolveSource(
   id_or_path: string,
   parts: readonly Part[],
-  options: PretrainedOptions & { dtype?: DType } = {},
+  options: PretrainedOptions = {},
 ): Promise<ModelSource> {
   throwIfAborted(options.signal);
   if (typeof id_or_path !== 'string' || id_or_path === '') {
@@ -62,12 +63,9 @@ export interface ResolvedModel {
  * @throws as {@link resolveSource}; MODEL_FORMAT for a folder without weights or a file that is no altclip GGUF;
  *   INVALID_ARGUMENT for an unknown dtype, or one that a .gguf file does not have.
  */
-export async function resolveModel(
-  id_or_path: string,
-  options: PretrainedOptions & { dtype?: DType } = {},
-): Promise<ResolvedModel> {
+export async function resolveModel(id_or_path: string, options: PretrainedOptions = {}): Promise<ResolvedModel> {
   const dtype = options.dtype ?? 'auto';
-  if (!dtypes.includes(dtype)) invalid(`dtype: got ${JSON.stringify(dtype)}, expected ${dtypes.join(', ')}`);
+  if (!dtypes.includes(dtype)) invalid(`dtype: got ${shown(dtype)}, expected ${dtypes.join(', ')}`);
   const source = await resolveSource(id_or_path, everyPart, options);
   if (source.kind === 'gguf') {
     if (dtype !== 'auto') await expectDType(source.path, dtype);
@@ -147,9 +145,9 @@ async function partOf(
   expected: readonly string[],
   options: PretrainedOptions,
 ): Promise<ModelSource> {
-  const source = await resolveSource(id_or_path, [part], options);
+  const source = await withProgress(options, (watched) => resolveSource(id_or_path, [part], watched));
   if (source.kind === 'gguf') return source;
-  const [name] = filesOf(await fileNames(source.path), [part], 'auto', source.path);
+  const [name] = filesOf(await fileNames(source.path), [part], options.dtype ?? 'auto', source.path);
   if (!name) {
     const [first, ...others] = [...expected, 'a .gguf'];
     throw new AltCLIPError(

@@ -6,10 +6,11 @@ import { AltCLIPConfig, type PreTrainedConfig } from '../configuration';
 import { checkDevice, type DeviceName, type Placement, placements } from '../devices';
 import { AltCLIPError, fromNative, invalid } from '../errors';
 import { makeCacheFolder } from '../loading/conversion_cache';
-import { resolveModel } from '../loading/loading';
+import { loadConfig, resolveModel } from '../loading/loading';
+import { withProgress } from '../loading/progress';
 import { type NativeAddon, type NativeDType, type NativeModel, type NativeWanted, native, type Tower } from '../native';
 import { type DType, dtypes, type PretrainedOptions } from '../pretrained_options';
-import { kindOf } from '../tensor';
+import { kindOf, shown } from '../tensor';
 import type { ForwardOptions } from './inputs';
 
 /** Options of a model's `from_pretrained`. */
@@ -55,23 +56,31 @@ export interface LoadedModel {
 }
 
 /** Loads the given towers of a checkpoint. @throws as the models' from_pretrained. */
-export async function loadPretrained(id: string, towers: Tower[], options: ModelOptions = {}): Promise<LoadedModel> {
-  checkOptions(options);
-  const { file, source } = await resolveModel(id, options);
-  const config = await AltCLIPConfig.from_pretrained(source.path);
-  const tower = towers.length === 1 ? towers[0] : undefined;
-  const loaded = { ...(await loadFile(file, id, towers, options)), config, file, tower };
-  options.progress_callback?.({ status: 'ready', name: id });
-  return loaded;
+export async function loadPretrained(id: string, towers: Tower[], given: ModelOptions = {}): Promise<LoadedModel> {
+  checkOptions(given);
+  return withProgress(given, async (options) => {
+    const { file, source } = await resolveModel(id, options);
+    const config = new AltCLIPConfig(await loadConfig(source.path, { dtype: options.dtype }));
+    const tower = towers.length === 1 ? towers[0] : undefined;
+    const loaded = { ...(await loadFile(file, id, towers, options)), config, file, tower };
+    options.progress_callback?.({ status: 'ready', name: id });
+    if (options.signal?.aborted) await loaded.native.dispose();
+    throwIfAborted(options.signal);
+    return loaded;
+  });
 }
 
 /** A model with random weights, initialised as transformers does; its file lives in the cache folder only while loading. */
-export async function loadRandom(config: AltCLIPConfig, options: RandomModelOptions = {}): Promise<LoadedModel> {
+export function loadRandom(config: AltCLIPConfig, options: RandomModelOptions = {}): Promise<LoadedModel> {
+  return withProgress(options, (watched) => makeRandom(config, watched));
+}
+
+async function makeRandom(config: AltCLIPConfig, options: RandomModelOptions): Promise<LoadedModel> {
   checkOptions(options);
   const { seed = 0, dtype = 'f32', signal } = options;
   if (!(config instanceof AltCLIPConfig)) invalid(`config: got ${kindOf(config)}, expected an AltCLIPConfig`);
-  if (!Number.isSafeInteger(seed) || seed < 0) invalid(`seed: got ${seed}, expected a non-negative integer`);
-  if (!dtypes.includes(dtype)) invalid(`dtype: got ${JSON.stringify(dtype)}, expected ${dtypes.join(', ')}`);
+  if (!Number.isSafeInteger(seed) || seed < 0) invalid(`seed: got ${shown(seed)}, expected a non-negative integer`);
+  if (!dtypes.includes(dtype)) invalid(`dtype: got ${shown(dtype)}, expected ${dtypes.join(', ')}`);
   const folder = await mkdtemp(path.join(await makeCacheFolder(options.cache_dir), 'random-'));
   try {
     const output = path.join(folder, 'model.gguf');
@@ -140,7 +149,9 @@ async function loadOnto(
 function checkOptions({ device = 'auto', num_threads = 0 }: ModelOptions): void {
   checkDevice(device);
   if (!Number.isSafeInteger(num_threads) || num_threads < 0 || num_threads > 1024) {
-    invalid(`num_threads: got ${num_threads}, expected an integer from 1 to 1024, or 0 for as many as there are cores`);
+    invalid(
+      `num_threads: got ${shown(num_threads)}, expected an integer from 1 to 1024, or 0 for as many as there are cores`,
+    );
   }
 }
 
@@ -191,7 +202,7 @@ export abstract class AltCLIPPreTrainedModel<Inputs, Output> extends Callable<(i
    * Writes `folder`/config.json and model.gguf, which from_pretrained loads as they are, and makes the folder. The file
    * holds what the loaded one does, tokenizer and preprocessing too; of AltCLIPTextModel and AltCLIPVisionModel the
    * configuration and what else belongs to their tower. Into the folder that the model was loaded from, the file stays
-   * as it is.
+   * as it is. Weights in Hugging Face's layout that lie in the folder keep their place before model.gguf.
    * @throws IO where that cannot be done, or where the loaded file is gone; ABORTED, with no model.gguf then.
    */
   async save_pretrained(folder: string, { signal }: SaveOptions = {}): Promise<void> {

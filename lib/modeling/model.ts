@@ -62,11 +62,11 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
   /**
    * Loads a model.
    *
-   * @param id_or_path a .gguf file; a folder in Hugging Face's layout, converted once into the cache; a hub id that
-   *   huggingface_hub has downloaded; or 'demo', the small model of the package. A .gguf file of one tower (`altclip
+   * @param id_or_path a .gguf file; a folder in Hugging Face's layout, converted once into the cache; a hub id,
+   *   downloaded where the cache of huggingface_hub lacks it; or 'demo', the small model of the package. A .gguf file of one tower (`altclip
    *   convert --tower text`) gives that tower's features and embeddings; what needs the other throws UNSUPPORTED, and
    *   the other's configuration holds defaults.
-   * @throws IO, HUB (not downloaded), MODEL_FORMAT (damaged, foreign or without weights, naming the file),
+   * @throws IO, HUB (cannot be had), MODEL_FORMAT (damaged, foreign or without weights, naming the file),
    *   UNSUPPORTED, INVALID_ARGUMENT (an option), ABORTED.
    */
   static async from_pretrained(id_or_path: string, options?: ModelOptions): Promise<AltCLIPModel> {

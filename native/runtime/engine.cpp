@@ -117,12 +117,21 @@ void Engine::process(std::deque<Job> batch) {
     try {
         (is_text(*live[0]) ? run_text_jobs : run_image_jobs)(*model_, *compute_, live, aborted);
     } catch (...) {
+        if (live.size() > 1 && !aborted()) return process_alone(live);
         const std::exception_ptr reason =
             stopping_ ? error(ErrorCode::disposed, "the model was disposed while it worked") : std::current_exception();
         for (const Job * job : live) job->failed(reason);
         return;
     }
     for (Job * job : live) job->done(std::move(job->output));
+}
+
+void Engine::process_alone(const std::vector<Job *> & jobs) {
+    for (Job * job : jobs) {
+        std::deque<Job> alone;
+        alone.push_back(std::move(*job));
+        process(std::move(alone));
+    }
 }
 
 void Engine::run() {

@@ -38,6 +38,8 @@ private:
     void run();
     std::deque<Job> take_batch();
     void process(std::deque<Job> batch);
+    /// Jobs of a batch that failed: one of them may have been too much, which is no other's failure.
+    void process_alone(const std::vector<Job *> & jobs);
 
     const Hparams hparams_;
     const std::string device_;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <future>
 #endif
 
 #include "check.h"
@@ -224,27 +225,69 @@ TEST("a picture too large for the machine's memory is an error, not the end of t
 
 // qemu-user, where we test for Arm, keeps no such limit
 #if defined(__linux__) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+namespace {
+
+/// The process has so many bytes beyond what it has now, as long as this lives.
+class MemoryLimit {
+public:
+    explicit MemoryLimit(rlim_t room) {
+        getrlimit(RLIMIT_AS, &before_);
+        rlim_t n_pages = 0;
+        std::ifstream("/proc/self/statm") >> n_pages;
+        const rlimit limit{n_pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + room, before_.rlim_max};
+        setrlimit(RLIMIT_AS, &limit);
+    }
+    ~MemoryLimit() { setrlimit(RLIMIT_AS, &before_); }
+    MemoryLimit(const MemoryLimit &) = delete;
+    MemoryLimit & operator=(const MemoryLimit &) = delete;
+
+private:
+    rlimit before_{};
+};
+
+TextInput one_text(int64_t n_tokens) {
+    TextInput input = ids(1, n_tokens);
+    input.position_ids.assign(static_cast<size_t>(n_tokens), 2);  // more tokens than there are positions
+    return input;
+}
+
+}  // namespace
+
 TEST("a work buffer that the system refuses is an error, again and again") {
     if (!on_cpu()) return;
     Engine engine(load_f32("tiny", true, false), "cpu", 1);
     Wanted wanted;
     wanted.features = true;
     CHECK(run(engine, ids(1, 3), wanted).features.size() == 40);
-    rlimit before{};
-    getrlimit(RLIMIT_AS, &before);
-    long n_pages = 0;
-    std::ifstream("/proc/self/statm") >> n_pages;
-    const rlimit limit{static_cast<rlim_t>(n_pages * sysconf(_SC_PAGESIZE) + (16 << 20)), before.rlim_max};
-    setrlimit(RLIMIT_AS, &limit);
-    TextInput input = ids(1, 300000);
-    input.position_ids.assign(300000, 2);
-    const auto refused = [&] {
-        CHECK_ERROR(out_of_memory, "no memory for the work buffer", run(engine, input, wanted));
-    };
-    refused();
-    refused();
-    setrlimit(RLIMIT_AS, &before);
+    {
+        const MemoryLimit limit(16 << 20);
+        for (int i = 0; i < 2; ++i)
+            CHECK_ERROR(out_of_memory, "no memory for the work buffer", run(engine, one_text(300000), wanted));
+    }
     CHECK(run(engine, ids(1, 3), wanted).features.size() == 40);
+}
+
+TEST("a call that is too much fails alone, not with those that were batched with it") {
+    if (!on_cpu()) return;
+    Engine engine(load_f32("tiny", true, false), "cpu", 1);
+    Wanted features, attentions;
+    features.features = attentions.attentions = true;
+    std::promise<bool> results[3];
+    const auto submit = [&](size_t i, TextInput input, const Wanted & wanted) {
+        Job job;
+        job.input = std::move(input);
+        job.wanted = wanted;
+        job.done = [&, i](const TowerOutput &) { results[i].set_value(true); };
+        job.failed = [&, i](const std::exception_ptr &) { results[i].set_value(false); };
+        engine.submit(std::move(job));
+    };
+    submit(0, one_text(8000), features);  // while it is computed, the next two wait together
+    submit(1, ids(1, 5), attentions);
+    submit(2, one_text(1900), attentions);
+    const MemoryLimit limit(60 << 20);
+    CHECK(results[0].get_future().get());
+    CHECK(results[1].get_future().get());
+    CHECK(!results[2].get_future().get());
 }
 #endif
 

@@ -63,9 +63,9 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
    * Loads a model.
    *
    * @param id_or_path a .gguf file; a folder in Hugging Face's layout, converted once into the cache; a hub id,
-   *   downloaded where the cache of huggingface_hub lacks it; or 'demo', the small model of the package. A .gguf file of one tower (`altclip
-   *   convert --tower text`) gives that tower's features and embeddings; what needs the other throws UNSUPPORTED, and
-   *   the other's configuration holds defaults.
+   *   downloaded where the cache of huggingface_hub lacks it; or 'demo', the small model of the package. A .gguf file
+   *   of one tower (`altclip convert --tower text`) gives that tower's features and embeddings; what needs the other
+   *   throws UNSUPPORTED, and the other's configuration holds defaults.
    * @throws IO, HUB (cannot be had), MODEL_FORMAT (damaged, foreign or without weights, naming the file),
    *   UNSUPPORTED, INVALID_ARGUMENT (an option), ABORTED.
    */

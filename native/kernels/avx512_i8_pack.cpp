@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t n_together = 4;  // tokens
 constexpr int64_t n_vectors = i8_run / 16;
 
-/// What a token's run of bytes stands for: scale * (centre + byte), with a centre of 127 steps at most.
+/// What a token's run of bytes stands for: scale * (centre + byte).
 struct Bytes {
     __m128 centre, scale, inverse;  // of four tokens
 };
@@ -58,80 +58,45 @@ Bytes bytes_of(const float * const (&x)[n_together]) {
     const __m128 inverse = _mm_maskz_div_ps(some, _mm_set1_ps(1.0f), scale);
     const __m128 most = _mm_set1_ps(127.0f), least = _mm_set1_ps(-127.0f);
     const __m128 centre = _mm_max_ps(_mm_min_ps(_mm_fmsub_ps(high, inverse, most), most), least);
-    return {_mm_roundscale_ps(centre, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), _mm_add_ps(scale, nothing),
-            inverse};
+    const __m128 whole = _mm_roundscale_ps(centre, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return {_mm_sub_ps(whole, _mm_set1_ps(128.0f)), _mm_add_ps(scale, nothing), inverse};
 }
 
-/// A token's words, eight rows of two in a vector.
-constexpr int64_t n_row_vectors = i8_run_words / 16;
-static_assert(i8_run_words % 16 == 0, "whole vectors");
-struct Words {
-    __m512i rows[n_row_vectors];
-};
-
-/// One token's run: what two blocks have side by side.
-Words pack_run(const float * x, float centre, float scale, float inverse) {
+/// A token's bytes of two blocks: words of four inputs of the first and the second in turn, eight rows of a run.
+__m512i bytes_of_pair(const float * x, float inverse, float centre) {
     const auto steps = [x, inverse, centre](int64_t i) {
         const __m512 values = _mm512_loadu_ps(x + 16 * i);
         return _mm512_cvtps_epi32(_mm512_fmsub_ps(values, _mm512_set1_ps(inverse), _mm512_set1_ps(centre)));
     };
+    const __m512i even = _mm512_packs_epi32(steps(0), steps(1)), odd = _mm512_packs_epi32(steps(2), steps(3));
     // packed, a word's four inputs lie in lane j, word 2 block + half: they go to row 4 half + j
     const __m512i order = _mm512_set_epi32(15, 13, 11, 9, 7, 5, 3, 1, 14, 12, 10, 8, 6, 4, 2, 0);
-    const auto bytes_of_pair = [&](int64_t p) {
-        const __m512i even = _mm512_packs_epi32(steps(4 * p), steps(4 * p + 1)),
-                      odd = _mm512_packs_epi32(steps(4 * p + 2), steps(4 * p + 3));
-        return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(even, odd));
-    };
-    // of both blocks' first halves in the lower half, again and again, of the second in the upper
-    const auto half_sums = [](__m512i bytes) {
-        const __m512i fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), bytes);
-        const __m512i eights = _mm512_add_epi32(fours, _mm512_shuffle_i64x2(fours, fours, 0xb1));
-        return _mm512_add_epi32(eights, _mm512_shuffle_epi32(eights, _MM_PERM_BADC));
-    };
-    const auto block_sums = [](__m512i halves) {
-        return _mm512_add_epi32(halves, _mm512_shuffle_i64x2(halves, halves, 0x4e));
-    };
-    const auto starts = [](__m512i sums) {
-        const __m512i half = _mm512_set_epi32(7, 8, 7, 8, 7, 8, 7, 8, 7, 8, 7, 8, 7, 8, 7, 8);
-        return _mm512_sub_epi32(half, _mm512_slli_epi32(sums, 7));
-    };
-    const auto doubled = [](__m512i sums) {
-        const __m128i two = _mm_slli_epi32(_mm512_castsi512_si128(sums), 1);
-        return _mm_cvtsi128_si32(_mm_packs_epi32(two, two));
-    };
-    const __m512i bytes0 = bytes_of_pair(0), bytes1 = bytes_of_pair(1);
-    const __m512i halves0 = half_sums(bytes0), halves1 = half_sums(bytes1);
-    const __m512i blocks0 = block_sums(halves0), blocks1 = block_sums(halves1);
-    int32_t scale_bits;
-    std::memcpy(&scale_bits, &scale, sizeof(scale_bits));
-    const auto whole = static_cast<int32_t>(centre);
-    const __m128i last =
-        _mm_set_epi32(whole * 65536 + (whole * 256 & 0xffff), scale_bits, doubled(blocks1), doubled(blocks0));
-
-    static_assert(i8_block_starts == 16 && i8_half_starts == 18 && i8_input_sums == 22 && i8_token == 23, "the order");
-    __m512i rest =
-        _mm512_permutex2var_epi64(starts(halves0), _mm512_set_epi64(0, 0, 12, 8, 4, 0, 0, 0), starts(halves1));
-    rest = _mm512_mask_mov_epi64(rest, 1, starts(blocks0));
-    rest = _mm512_mask_mov_epi64(rest, 2, starts(blocks1));
-    return {{bytes0, bytes1, _mm512_inserti32x4(rest, last, 3)}};
+    return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(even, odd));
 }
 
-/// Four tokens' words to rows of [token_tile][2].
-void interleave(const Words (&tokens)[n_together], int32_t * out) {
+/// Eight rows of four tokens to rows of [token_tile][2].
+void interleave(const __m512i (&tokens)[n_together], int32_t * out) {
     const __m512i low = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0), high = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
     const auto store = [](int32_t * row, __m512i rows) {  // a row and the next but one
         _mm256_storeu_si256(reinterpret_cast<__m256i *>(row), _mm512_castsi512_si256(rows));
         _mm256_storeu_si256(reinterpret_cast<__m256i *>(row + 4 * token_tile), _mm512_extracti64x4_epi64(rows, 1));
     };
-    for (int64_t i = 0; i < n_row_vectors; ++i, out += 16 * token_tile) {
-        const auto rows = [&tokens, i](int64_t r) { return tokens[r].rows[i]; };
-        const __m512i even0 = _mm512_unpacklo_epi64(rows(0), rows(1)), even2 = _mm512_unpacklo_epi64(rows(2), rows(3));
-        const __m512i odd0 = _mm512_unpackhi_epi64(rows(0), rows(1)), odd2 = _mm512_unpackhi_epi64(rows(2), rows(3));
-        store(out, _mm512_permutex2var_epi64(even0, low, even2));
-        store(out + 2 * token_tile, _mm512_permutex2var_epi64(odd0, low, odd2));
-        store(out + 8 * token_tile, _mm512_permutex2var_epi64(even0, high, even2));
-        store(out + 10 * token_tile, _mm512_permutex2var_epi64(odd0, high, odd2));
-    }
+    const __m512i even0 = _mm512_unpacklo_epi64(tokens[0], tokens[1]),
+                  even2 = _mm512_unpacklo_epi64(tokens[2], tokens[3]),
+                  odd0 = _mm512_unpackhi_epi64(tokens[0], tokens[1]),
+                  odd2 = _mm512_unpackhi_epi64(tokens[2], tokens[3]);
+    store(out, _mm512_permutex2var_epi64(even0, low, even2));
+    store(out + 2 * token_tile, _mm512_permutex2var_epi64(odd0, low, odd2));
+    store(out + 8 * token_tile, _mm512_permutex2var_epi64(even0, high, even2));
+    store(out + 10 * token_tile, _mm512_permutex2var_epi64(odd0, high, odd2));
+}
+
+/// The last row of four tokens.
+void store_tokens(const Bytes & bytes, int32_t * out) {
+    const __m128i centre = _mm_cvtps_epi32(bytes.centre), scale = _mm_castps_si128(bytes.scale);
+    const __m128i centres = _mm_mask_blend_epi16(0xaa, _mm_slli_epi32(centre, 7), _mm_slli_epi32(centre, 16));
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(out), _mm_unpacklo_epi32(scale, centres));
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(out + 4), _mm_unpackhi_epi32(scale, centres));
 }
 
 }  // namespace
@@ -149,13 +114,16 @@ void pack_i8(const float * x, int64_t ld, int64_t n_rows, int64_t n_in, int32_t 
                 rows[r] = last[r];
             }
             const Bytes bytes = bytes_of(rows);
-            float centre[n_together], scale[n_together], inverse[n_together];
+            float centre[n_together], inverse[n_together];
             _mm_storeu_ps(centre, bytes.centre);
-            _mm_storeu_ps(scale, bytes.scale);
             _mm_storeu_ps(inverse, bytes.inverse);
-            Words words[n_together];
-            for (int64_t r = 0; r < n_together; ++r) words[r] = pack_run(rows[r], centre[r], scale[r], inverse[r]);
-            interleave(words, out + first * 2);
+            for (int64_t p = 0; p < 2; ++p) {
+                __m512i pairs[n_together];
+                for (int64_t r = 0; r < n_together; ++r)
+                    pairs[r] = bytes_of_pair(rows[r] + 64 * p, inverse[r], centre[r]);
+                interleave(pairs, out + (i8_values + 8 * p) * 2 * token_tile + first * 2);
+            }
+            store_tokens(bytes, out + i8_token * 2 * token_tile + first * 2);
         }
     }
 }

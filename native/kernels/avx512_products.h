@@ -53,11 +53,11 @@ constexpr KernelTable vnni_table() {
     t.product_i16 = product_i16_vnni;
 #ifndef ALTCLIP_SIMDE
     t.pack_i8 = pack_i8;
-    t.q8_0_i8 = {widen_q8_0_i8, product_i8<Parts::blocks>};
-    t.q4_0_i8 = {widen_q4_0_i8, product_i8<Parts::blocks>};
-    t.q4_k_i8 = {widen_q4_k_i8, product_i8<Parts::blocks_with_minimum>};
-    t.q5_k_i8 = {widen_q5_k_i8, product_i8<Parts::blocks_with_minimum>};
-    t.q6_k_i8 = {widen_q6_k_i8, product_i8<Parts::halves>};
+    t.q8_0_i8 = {widen_q8_0_i8, product_i8<32>};
+    t.q4_0_i8 = {widen_q4_0_i8, product_i8<64>};
+    t.q4_k_i8 = {widen_q4_k_i8, product_i8<64>};
+    t.q5_k_i8 = {widen_q5_k_i8, product_i8<64>};
+    t.q6_k_i8 = {widen_q6_k_i8, product_i8<16>};
 #endif
     return t;
 }

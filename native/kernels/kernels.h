@@ -49,7 +49,7 @@ inline constexpr int64_t q4_0_block_bytes = low_bits_block_bytes(1, 4), q4_k_blo
 /// Products of 8-bit activations take so many inputs with one centre and one scale a token; a token's row is packed in
 /// so many words for each of them.
 inline constexpr int64_t i8_run = 128;
-inline constexpr int64_t i8_run_words = 48;
+inline constexpr int64_t i8_run_words = 34;
 
 /// What a product multiplies: activations are packed so, weights widened so.
 enum class Operand { f32, i16, bytes, i8, bf16 };

@@ -155,14 +155,6 @@ void place_bits(const uint8_t * q, int64_t row, uint16_t * words) {
     }
 }
 
-/// The largest |w| of a block.
-float largest_weight(const QuantizedBlock & block) {
-    const auto [least, most] = std::minmax_element(std::begin(block.q), std::end(block.q));
-    // w is linear in q: its largest size stands at an end
-    return std::max(std::fabs(*least * block.scale[0] - block.minimum[0]),
-                    std::fabs(*most * block.scale[0] - block.minimum[0]));
-}
-
 /// Each block's multipliers, as q8_0's for q at the top of a byte.
 void pack_multipliers(ggml_type type, const std::vector<QuantizedBlock> & blocks, uint16_t * numbers, float * scale) {
     const int n_halves = type == GGML_TYPE_Q6_K ? 2 : 1;
@@ -180,14 +172,14 @@ void pack_multipliers(ggml_type type, const std::vector<QuantizedBlock> & blocks
     }
 }
 
-/// Each block's scale and minimum, with the row's largest |w| as 14 bits, less what rounding adds. The minimum takes
-/// what rounding the scale moves the block's weights by on average.
+/// Each block's scale and minimum, with the largest |w| that a block's q could give as 14 bits, less what rounding
+/// adds. The minimum takes what rounding the scale moves the block's weights by on average.
 void pack_minimums(ggml_type type, const std::vector<QuantizedBlock> & blocks, uint16_t * numbers, float * scale) {
+    const float largest_q = type == GGML_TYPE_Q5_K ? 31.0f : 15.0f;
     float largest = 0, nothing = 0;
     for (const QuantizedBlock & block : blocks) {
-        // scale and middle are numbers of 16 bits themselves, also where q takes few values, as in no block of ggml's
-        const float middle = (type == GGML_TYPE_Q5_K ? 16.0f : 8.0f) * block.scale[0] - block.minimum[0];
-        largest = std::max({largest, largest_weight(block), std::fabs(4 * block.scale[0]), std::fabs(middle)});
+        const float ends[2] = {-block.minimum[0], largest_q * block.scale[0] - block.minimum[0]};
+        largest = std::max({largest, std::fabs(ends[0]), std::fabs(ends[1])});
         nothing += no_number(block.scale[0]) + no_number(block.minimum[0]);
     }
     *scale = largest / static_cast<float>(weight_max - 4) + nothing;

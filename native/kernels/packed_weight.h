@@ -11,7 +11,7 @@
 namespace altclip {
 
 /// Version of the layout that pack() writes, which files hold: raised whenever the same weights become other bytes.
-inline constexpr uint32_t packed_layout = 4;
+inline constexpr uint32_t packed_layout = 5;
 /// Where a packed weight begins, in memory and in files: at a multiple of a cache line.
 inline constexpr size_t packed_alignment = 64;
 

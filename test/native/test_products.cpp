@@ -111,6 +111,12 @@ std::vector<float> taken(Isa isa, const Matrix & m, std::vector<float> x, Precis
     return x;
 }
 
+/// Whether a product's weights are bytes that are nearest to their values: 64 inputs of fewer bits have one multiplier.
+bool rounds_weights(Isa isa, ggml_type type, Precision precision) {
+    return operand_of(kernel_table(isa), type, precision) == Operand::i8 &&
+           (type == GGML_TYPE_Q4_0 || type == GGML_TYPE_Q4_K || type == GGML_TYPE_Q5_K);
+}
+
 struct Shape {
     int64_t n_in, n_out, n_rows;
 };
@@ -140,8 +146,10 @@ TEST("products of every weight type against sums in double") {
                                        exact_product(m, taken(isa, m, x, precision), shape.n_rows, bias, residual));
                     const Operand operand = operand_of(kernel_table(isa), type, precision);
                     const bool exact = type == GGML_TYPE_F32 || (type == GGML_TYPE_BF16 && operand != Operand::i16);
-                    // integers: 14-bit weights and 12-bit activations beside q8_0's own 5e-3
-                    at_most(error, exact ? 1e-6 : 8e-4, isa, std::string(ggml_type_name(type)) + " product");
+                    // integers: 14-bit weights and 12-bit activations beside q8_0's own 5e-3; bytes of 64 inputs have
+                    // steps of a 127th of their largest, some 3 times the others: 3 / 127 / sqrt(12)
+                    const double bound = exact ? 1e-6 : rounds_weights(isa, type, precision) ? 7e-3 : 8e-4;
+                    at_most(error, bound, isa, std::string(ggml_type_name(type)) + " product");
                 }
             }
         }
@@ -175,7 +183,9 @@ TEST(
                     const std::string what = std::string(ggml_type_name(type)) + " product";
                     // Beside an outlier a hundred times the rest, 14 bits a row leave the rest 82 integers, whose
                     // rounding is 1 / sqrt(12) / 82 = 3.5e-3; q4_K and q5_K round scale and minimum too: times sqrt(3).
-                    at_most(relative_error(got, expected), 7e-3, isa, what);
+                    // Bytes leave 32 of the rest one step, where the types' own leave the outlier's 32 an eighth of it.
+                    at_most(relative_error(got, expected), rounds_weights(isa, type, precision) ? 4e-2 : 7e-3, isa,
+                            what);
                     for (int64_t r = 0; r < n_rows; ++r)
                         at_most(std::fabs(got[static_cast<size_t>(r * n_out + 9)]), 0, isa, what + " of a zero row");
                 }
@@ -203,10 +213,26 @@ TEST("products of K-quant blocks that no quantiser writes: one value of q, a sca
             for (const Precision precision : precisions) {
                 const std::vector<float> expected =
                     exact_product(m, taken(isa, m, x, precision), n_rows, bias, residual);
-                at_most(relative_error(run_product(isa, m, x, n_rows, {}, bias, residual, precision), expected), 1e-2,
-                        isa, std::string(ggml_type_name(type)) + " product");
+                // bytes have 128 steps from 0 to what q = 0 would be, all weights are half a q
+                at_most(relative_error(run_product(isa, m, x, n_rows, {}, bias, residual, precision), expected),
+                        rounds_weights(isa, type, precision) ? most / 128 : 1e-2, isa,
+                        std::string(ggml_type_name(type)) + " product");
             }
         }
+    }
+}
+
+TEST("q4_0 blocks of one scale keep their weights as bytes") {
+    constexpr int64_t n_in = 256, n_out = 40, n_rows = 9;
+    std::vector<float> values(n_in * n_out);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = i % 32 == 0 ? -8.0f : static_cast<float>(i * 7 % 16) - 8;
+    const Matrix m = quantize(GGML_TYPE_Q4_0, n_in, n_out, values);
+    CHECK(m.exact == values);
+    const std::vector<float> x = noise(n_in * n_rows), none(n_out * n_rows);
+    for (const Isa isa : supported_isas()) {
+        const std::vector<float> got = run_product(isa, m, x, n_rows, {}, none, none, Precision::coarse),
+                                 expected = exact_product(m, taken(isa, m, x, Precision::coarse), n_rows, none, none);
+        at_most(relative_error(got, expected), 8e-4, isa, "q4_0 product");
     }
 }
 
@@ -490,8 +516,17 @@ TEST("the largest integers do not overflow") {
                     at_most(std::fabs(value / expected - 1), 1e-6, isa, "largest sum");
             }
         }
-        const Matrix half = quantize(GGML_TYPE_F16, n_in, n_out, std::vector<float>(n_in * n_out, -65504.0f));
         const std::vector<float> x(static_cast<size_t>(n_in * n_rows), 3.0f), none(n_out * n_rows);
+        for (const ggml_type type : {GGML_TYPE_Q6_K, GGML_TYPE_Q5_K, GGML_TYPE_Q4_K, GGML_TYPE_Q4_0}) {
+            for (const float weight : {1.0f, -1.0f}) {
+                const Matrix m = quantize(type, n_in, n_out, std::vector<float>(n_in * n_out, weight));
+                const std::vector<float> expected = exact_product(m, x, n_rows, none, none);
+                for (const Precision precision : precisions)
+                    at_most(relative_error(run_product(isa, m, x, n_rows, {}, none, none, precision), expected), 3e-3,
+                            isa, std::string("largest sum of ") + ggml_type_name(type));
+            }
+        }
+        const Matrix half = quantize(GGML_TYPE_F16, n_in, n_out, std::vector<float>(n_in * n_out, -65504.0f));
         for (const float value : run_product(isa, half, x, n_rows, {}, none, none))
             at_most(std::fabs(value / (-3.0 * 65504 * n_in) - 1), 1e-6, isa, "largest sum of half precision");
     }

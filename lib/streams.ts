@@ -36,7 +36,7 @@ const maxPreparing = 4;
  *
  * While the tower works on a batch, the next items are prepared, `ahead` of them at most, however long the source is.
  * Leaving the loop early stops both. With onError 'throw' an item that cannot be prepared ends the stream with its
- * error, after the rows before it; else it has no row, and a callback hears of it.
+ * error, after the rows before it; else it has no row, and a callback hears of it, unless the error is ADDON.
  */
 export async function* encodeInBatches<Item, Prepared>(
   source: Iterable<Item> | AsyncIterable<Item>,
@@ -58,7 +58,7 @@ export async function* encodeInBatches<Item, Prepared>(
           break;
         }
         if ('value' in outcome) batch.push(outcome.value);
-        else if (onError === 'throw') failure = outcome;
+        else if (onError === 'throw' || isSharpMissing(outcome.error)) failure = outcome;
         else if (onError !== 'skip') await onError(outcome.error, outcome.index, outcome.item);
       }
       if (batch.length > 0) {
@@ -72,6 +72,11 @@ export async function* encodeInBatches<Item, Prepared>(
     stop.abort();
     items.close();
   }
+}
+
+/** What no item is to blame for: sharp, which all pictures need, is not there. */
+function isSharpMissing(error: unknown): boolean {
+  return error instanceof AltCLIPError && error.code === 'ADDON';
 }
 
 /** `work`, but ABORTED at once when the signal says so. A race with one long-lived promise would keep every result. */

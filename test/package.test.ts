@@ -178,6 +178,11 @@ describe('the package', { timeout: 120_000 }, () => {
       );
       expect(stderr).toContain('npm install --include=optional sharp');
       expect(stderr).toContain("code: 'ADDON'");
+      const pictures = `require('altclip').AltCLIPModel.from_pretrained('demo').then(async (model) => {
+        const picture = Buffer.from('GIF89a');
+        for await (const row of model.encode_images([picture], { on_error: 'skip' })) console.log(row);
+      });`;
+      expect((await without('sharp', pictures)).stderr).toContain("code: 'ADDON'");
     });
 
     it('names the package of the demo model', async () => {

@@ -143,7 +143,7 @@ export class AltCLIPModel extends AltCLIPPreTrainedModel<AltCLIPInputs, AltCLIPO
    *   own processor does.
    * @param options see {@link EncodeImagesOptions}; decode_ahead defaults to batch_size.
    * @throws (from the loop) IO or IMAGE naming an image that cannot be read, after the rows before it, where on_error is
-   *   'throw'; what a callback or the source throws; ABORTED; DISPOSED.
+   *   'throw'; ADDON where sharp is missing; what a callback or the source throws; ABORTED; DISPOSED.
    */
   encode_images(
     images: Iterable<ImageInput> | AsyncIterable<ImageInput>,

@@ -7,7 +7,7 @@ import { main, step } from './steps.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const build = path.join(root, 'build', 'arm64');
-const tests = ['test_kernels', 'test_products', 'test_towers', 'test_tokenizer', 'test_image'];
+const tests = ['test_kernels', 'test_products', 'test_products_limits', 'test_towers', 'test_tokenizer', 'test_image'];
 const cpus = ['cortex-a72', 'neoverse-n1', 'max'];
 
 await main(() => {

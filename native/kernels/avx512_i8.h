@@ -7,15 +7,17 @@
 //   w x = token_scale * output_scale / 4 * (sum of the parts' m * S / 32 + token_centre * W)
 //
 // with S the sum of v x over a part (of two blocks S / 64) and W the sum of the run's weights. All of it are integers,
-// and a run's fit 32 bits: a weight has 14 bits and 2 behind the point, x and the centre have 255 steps.
+// and a run's fit 32 bits: a weight has 14 bits, but for what bytes add, and 2 behind the point, x and the centre have
+// 255 steps.
 //
 // Shifting and packing have ports of their own, multiplying has not: two parts lie side by side in a vector, words of
 // eight outputs in turn, so that the sums of two vectors, S / 32 in 16 bits, are the parts' pairs of all 16 outputs,
 // which vpdpwssd multiplies by their two multipliers and adds. Of a run of 128 inputs, beside 32 vpdpbusd there are
 // four, two or one of those, one for the centre, and a multiply-add for the token's scale.
 //
-// A run's activations are token_scale * (token_centre + x), with a centre of whole steps, -255 to -1: far from zero on
-// one side if all of them are, so that numbers of one sign (what GELU leaves) or a single outlier have all eight bits.
+// A run's activations are token_scale * (token_centre + x), with a centre of whole steps, -255 to -1: -128 where they
+// reach as far on either side of zero, -1 where all are above, so that numbers of one sign (what GELU leaves) or a
+// single outlier have all eight bits.
 #pragma once
 
 #include <cstdint>

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cfloat>
-#include <cstring>
 
 #include "kernels/avx512_i8.h"
 #include "kernels/avx512_tile.h"

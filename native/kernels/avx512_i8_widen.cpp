@@ -92,10 +92,10 @@ void widen_runs(const uint8_t * from, int64_t n_blocks, int16_t * out) {
     const Type type;
     auto * run = reinterpret_cast<uint8_t *>(out);
     const auto store = [&run](int64_t offset, __m512i value) { _mm512_storeu_si512(run + offset, value); };
-    for (; n_blocks > 0; n_blocks -= run_blocks, run += i8_run_bytes) {
+    for (int64_t first = 0; first < n_blocks; first += run_blocks, run += i8_run_bytes) {
         Block blocks[run_blocks];
-        for (int64_t i = 0; i < run_blocks; ++i, from += Type::block_bytes)
-            blocks[i] = type.block(i < n_blocks ? from : zero_block);
+        for (int64_t i = 0; i < run_blocks; ++i)
+            blocks[i] = type.block(first + i < n_blocks ? from + (first + i) * Type::block_bytes : zero_block);
         Requantise requantise[run_blocks];
         if constexpr (requantised) {
             for (int64_t i = 0; i < 2; ++i) {
@@ -127,8 +127,10 @@ void widen_runs(const uint8_t * from, int64_t n_blocks, int16_t * out) {
             }
         }
         weight_sum = _mm512_srai_epi32(weight_sum, shift);
-        store(i8_weight_sum,
-              pair(_mm512_srai_epi32(weight_sum, 7), _mm512_and_si512(weight_sum, _mm512_set1_epi32(127))));
+        // where bytes are larger than the largest weights, high is as large as may be, and low what is left
+        const __m512i high = _mm512_max_epi32(
+            _mm512_min_epi32(_mm512_srai_epi32(weight_sum, 7), _mm512_set1_epi32(32767)), _mm512_set1_epi32(-32768));
+        store(i8_weight_sum, pair(high, _mm512_sub_epi32(weight_sum, _mm512_slli_epi32(high, 7))));
     }
 }
 

@@ -83,6 +83,31 @@ TEST("products of K-quant blocks that no quantiser writes: one value of q, a sca
     }
 }
 
+TEST("K-quant blocks that all stand at their row's largest weight") {
+    constexpr int64_t n_in = 256, n_out = 20, n_rows = 5;
+    const std::vector<float> none(n_out * n_rows);
+    std::vector<float> x = noise(n_in * n_rows);
+    for (size_t i = 0; i < x.size(); i += i8_run) x[i] = -3.0f;
+    for (const auto & [type, minimum] : {std::pair(GGML_TYPE_Q4_K, 0.00754f), {GGML_TYPE_Q5_K, 0.01557f}}) {
+        // q is zero, scales and minimums are one: each weight is - minimum
+        std::vector<std::byte> block(ggml_type_size(type));
+        const ggml_fp16_t numbers[2] = {ggml_fp32_to_fp16(0.001f), ggml_fp32_to_fp16(minimum)};
+        std::memcpy(block.data(), numbers, sizeof(numbers));
+        std::fill_n(block.begin() + 4, 8, std::byte{1});
+        std::fill_n(block.begin() + 12, 4, std::byte{0x11});
+        Matrix m{type, n_in, n_out, {}, std::vector<float>(n_in * n_out)};
+        for (int64_t o = 0; o < n_out; ++o) m.rows.insert(m.rows.end(), block.begin(), block.end());
+        ggml_get_type_traits(type)->to_float(m.rows.data(), m.exact.data(), n_in * n_out);
+        for (const Isa isa : supported_isas()) {
+            for (const Precision precision : precisions) {
+                const std::vector<float> got = run_product(isa, m, x, n_rows, {}, none, none, precision),
+                                         expected = exact_product(m, taken(isa, m, x, precision), n_rows, none, none);
+                at_most(relative_error(got, expected), 6e-3, isa, std::string(ggml_type_name(type)) + " product");
+            }
+        }
+    }
+}
+
 TEST("products of quantised blocks of any bits, with scales and minimums of either sign") {
     constexpr int64_t n_in = 768, n_out = 40, n_rows = 7;
     struct Type {

@@ -83,13 +83,12 @@ void widen_runs(const uint8_t * from, int64_t n_blocks, int16_t * out) {
     constexpr bool requantised = Type::part_inputs == 64;
     constexpr int n_parts = Type::part_inputs == 16 ? 2 : 1, shift = i8_shift<Type::part_inputs>;  // of a block
     static_assert(Type::block_bytes <= sizeof(zero_block));
-    const Type type;
     auto * run = reinterpret_cast<uint8_t *>(out);
     const auto store = [&run](int64_t offset, __m512i value) { _mm512_storeu_si512(run + offset, value); };
     for (int64_t first = 0; first < n_blocks; first += run_blocks, run += i8_run_bytes) {
         Block blocks[run_blocks];
         for (int64_t i = 0; i < run_blocks; ++i)
-            type.read(first + i < n_blocks ? from + (first + i) * Type::block_bytes : zero_block, blocks[i]);
+            Type::read(first + i < n_blocks ? from + (first + i) * Type::block_bytes : zero_block, blocks[i]);
         Requantise requantise[run_blocks];
         if constexpr (requantised) {
             for (int64_t i = 0; i < 2; ++i) {
@@ -110,9 +109,9 @@ void widen_runs(const uint8_t * from, int64_t n_blocks, int16_t * out) {
                 for (int i = part * 8 / n_parts; i < (part + 1) * 8 / n_parts; ++i) {
                     for (int64_t b = 0; b < 2; ++b) {
                         if constexpr (requantised) {
-                            v[b] = type.values(blocks[p + b], i, requantise[p + b]);
+                            v[b] = Type::values(blocks[p + b], i, requantise[p + b]);
                         } else {
-                            v[b] = type.values(blocks[p + b], i);
+                            v[b] = Type::values(blocks[p + b], i);
                         }
                         sums[b] = _mm512_dpbusd_epi32(sums[b], _mm512_set1_epi8(1), v[b]);
                     }
@@ -137,12 +136,12 @@ struct Q8 {
     static constexpr int part_inputs = 32;
     static constexpr int64_t block_bytes = q8_block_bytes;
 
-    void read(const uint8_t * from, Block & block) const {
+    static void read(const uint8_t * from, Block & block) {
         block.from = from;
         block.multipliers[0] = load_numbers(from);
     }
 
-    __m512i values(const Block & block, int i) const {
+    static __m512i values(const Block & block, int i) {
         // pairs of inputs of 16 outputs, behind them the next pairs: an output's four inputs are word o and word 16 + o
         const __m512i outputs = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
         const __m512i order = pair(outputs, _mm512_add_epi32(outputs, _mm512_set1_epi32(output_tile)));
@@ -169,7 +168,7 @@ struct LowBits {
     static constexpr int64_t block_bytes = n_bytes, numbers_bytes = n_bytes - 32 * output_tile * (4 + n_high) / 8;
     static constexpr int n_groups = n_high == 2 ? 2 : 4;  // fours of inputs in a word's high bits
 
-    void read(const uint8_t * from, Block & block) const {
+    static void read(const uint8_t * from, Block & block) {
         block.from = from;
         block.multipliers[0] = load_numbers(from);
         block.minimum = _mm512_setzero_si512();
@@ -183,9 +182,9 @@ struct LowBits {
         }
     }
 
-    __m512i values(const Block & block, int i) const { return in_order(bytes(block, i)); }
+    static __m512i values(const Block & block, int i) { return in_order(bytes(block, i)); }
 
-    __m512i values(const Block & block, int i, const Requantise & requantise) const {
+    static __m512i values(const Block & block, int i, const Requantise & requantise) {
         if constexpr (n_high > 0) {
             const __m512i v = bytes(block, i);
             return requantise(_mm512_slli_epi16(v, 8), _mm512_and_si512(v, _mm512_set1_epi16(-256)));

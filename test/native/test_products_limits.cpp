@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <random>
 
+#include "kernels/quantized_rows.h"
 #include "test_products_support.h"
 
 using namespace altclip;
@@ -14,6 +14,23 @@ namespace {
 
 constexpr ggml_type integer_types[] = {GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q6_K,
                                        GGML_TYPE_Q5_K, GGML_TYPE_Q4_K, GGML_TYPE_Q4_0};
+
+/// Blocks of random bits, but for their half-precision numbers: scale, or scale and minimum, within 1 of zero.
+Matrix matrix_of_any_bits(ggml_type type, int64_t n_in, int64_t n_out) {
+    Matrix m{type, n_in, n_out, std::vector<std::byte>(ggml_row_size(type, n_in) * static_cast<size_t>(n_out)), {}};
+    for (std::byte & byte : m.rows) byte = static_cast<std::byte>(random_bits() & 255);
+    const size_t first = type == GGML_TYPE_Q6_K ? 208 : 0;
+    const size_t n_numbers = type == GGML_TYPE_Q4_K || type == GGML_TYPE_Q5_K ? 2 : 1;
+    for (size_t block = 0; block < m.rows.size(); block += ggml_type_size(type)) {
+        for (size_t i = 0; i < n_numbers; ++i) {
+            const ggml_fp16_t value = ggml_fp32_to_fp16(static_cast<float>(random_bits() % 4096) / 2048 - 1);
+            std::memcpy(m.rows.data() + block + first + i * sizeof(value), &value, sizeof(value));
+        }
+    }
+    m.exact.resize(static_cast<size_t>(n_in * n_out));
+    ggml_get_type_traits(type)->to_float(m.rows.data(), m.exact.data(), n_in * n_out);
+    return m;
+}
 
 }  // namespace
 
@@ -83,6 +100,45 @@ TEST("products of K-quant blocks that no quantiser writes: one value of q, a sca
     }
 }
 
+TEST("weights of fewer bits become the bytes next to them") {
+    constexpr int64_t n_in = 256, n_out = 40, n_blocks = n_in / 32;
+    // one input at a time: outputs are weights
+    std::vector<float> x(n_in * n_in);
+    for (size_t i = 0; i < n_in; ++i) x[i * n_in + i] = 1;
+    const std::vector<float> none(n_out * n_in);
+    for (const ggml_type type : {GGML_TYPE_Q5_K, GGML_TYPE_Q4_K, GGML_TYPE_Q4_0}) {
+        const float most = type == GGML_TYPE_Q5_K ? 31 : 15;
+        const Matrix any = matrix_of_any_bits(type, n_in, n_out), usual = make_matrix(type, n_in, n_out);
+        for (const Matrix * m : {&any, &usual}) {
+            for (const Isa isa : supported_isas()) {
+                if (!rounds_weights(isa, type, Precision::coarse)) continue;
+                const std::vector<float> got = run_product(isa, *m, x, n_in, {}, none, none, Precision::coarse);
+                for (int64_t o = 0; o < n_out; ++o) {
+                    std::vector<QuantizedBlock> blocks(n_blocks);
+                    read_quantized_row(type, m->rows.data() + static_cast<size_t>(o) * ggml_row_size(type, n_in), n_in,
+                                       blocks.data());
+                    const auto largest = [&](int64_t b) {
+                        const QuantizedBlock & block = blocks[static_cast<size_t>(b)];
+                        return std::max(std::fabs(block.minimum[0]),
+                                        std::fabs(most * block.scale[0] - block.minimum[0]));
+                    };
+                    float row = 0;
+                    for (int64_t b = 0; b < n_blocks; ++b) row = std::max(row, largest(b));
+                    for (int64_t i = 0; i < n_in; ++i) {
+                        // half a step of the byte; an eighth of each part's, whose sums go on in 64ths, where an input
+                        // of 1 is 254; and scale, 31 q at most, and minimum, in quarters of the row's integers
+                        const auto step = [&](int64_t b) { return std::max(largest(b), largest(b ^ 2)) / 127; };
+                        const float bound = step(i / 32) * 0.63f + step(i / 32 ^ 1) * 0.13f + row * 2.3f / 8187;
+                        const auto at = static_cast<size_t>(i * n_out + o), weight = static_cast<size_t>(o * n_in + i);
+                        at_most(std::fabs(got[at] - m->exact[weight]), bound, isa,
+                                std::string(ggml_type_name(type)) + " weight");
+                    }
+                }
+            }
+        }
+    }
+}
+
 TEST("K-quant blocks that all stand at their row's largest weight") {
     constexpr int64_t n_in = 256, n_out = 20, n_rows = 5;
     const std::vector<float> none(n_out * n_rows);
@@ -110,24 +166,8 @@ TEST("K-quant blocks that all stand at their row's largest weight") {
 
 TEST("products of quantised blocks of any bits, with scales and minimums of either sign") {
     constexpr int64_t n_in = 768, n_out = 40, n_rows = 7;
-    struct Type {
-        ggml_type type;
-        std::vector<size_t> scales;  // where half-precision numbers lie in a block
-    };
-    std::mt19937 random(3);
-    for (const auto & [type, scales] :
-         {Type{GGML_TYPE_Q8_0, {0}}, Type{GGML_TYPE_Q6_K, {208}}, Type{GGML_TYPE_Q5_K, {0, 2}},
-          Type{GGML_TYPE_Q4_K, {0, 2}}, Type{GGML_TYPE_Q4_0, {0}}}) {
-        Matrix m{type, n_in, n_out, std::vector<std::byte>(ggml_row_size(type, n_in) * n_out), {}};
-        for (std::byte & byte : m.rows) byte = static_cast<std::byte>(random() & 255);
-        for (size_t block = 0; block < m.rows.size(); block += ggml_type_size(type)) {
-            for (const size_t scale : scales) {
-                const ggml_fp16_t value = ggml_fp32_to_fp16(static_cast<float>(random() % 4096) / 2048 - 1);
-                std::memcpy(m.rows.data() + block + scale, &value, sizeof(value));
-            }
-        }
-        m.exact.resize(n_in * n_out);
-        ggml_get_type_traits(type)->to_float(m.rows.data(), m.exact.data(), n_in * n_out);
+    for (const ggml_type type : {GGML_TYPE_Q8_0, GGML_TYPE_Q6_K, GGML_TYPE_Q5_K, GGML_TYPE_Q4_K, GGML_TYPE_Q4_0}) {
+        const Matrix m = matrix_of_any_bits(type, n_in, n_out);
         const std::vector<float> x = noise(n_in * n_rows), none(n_out * n_rows);
         for (const Isa isa : supported_isas()) {
             for (const Precision precision : precisions) {

@@ -1,4 +1,5 @@
-// The AVX-512 table with VNNI and BF16: bf16 weights are multiplied as they are, two inputs an instruction.
+// The AVX-512 table with VNNI, BF16 and VBMI: bf16 weights are multiplied as they are, two inputs an instruction, and
+// bytes of four bits are looked up. All CPUs with BF16 but Cooper Lake have VBMI.
 #if defined(__x86_64__) || defined(_M_X64)
 
 #include "kernels/avx512_pack.h"
@@ -67,6 +68,10 @@ constexpr KernelTable avx512_bf16_kernels = [] {
     table.product_bf16 = avx512::product_bf16;
     table.tile_of_rows_bf16 = avx512::tile_of_rows_bf16;
     table.tile_of_columns_bf16 = avx512::tile_of_columns_bf16;
+#ifndef ALTCLIP_SIMDE
+    table.q4_0_i8.widen = avx512::widen_q4_0_i8_vbmi;
+    table.q4_k_i8.widen = avx512::widen_q4_k_i8_vbmi;
+#endif
     return table;
 }();
 

@@ -50,6 +50,9 @@ void widen_q4_0_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 void widen_q4_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 void widen_q5_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 void widen_q6_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+/// The same where the CPU has VBMI.
+void widen_q4_0_i8_vbmi(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+void widen_q4_k_i8_vbmi(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 
 /// Products of weights with a multiplier for 16, 32 or 64 inputs.
 template <int part_inputs>

@@ -15,6 +15,8 @@ void product_f32(int64_t n_rows, int64_t n_tiles, int64_t k, const float * a, co
                  int64_t next, float * c, int64_t ldc, bool accumulate, const Outputs * outputs, const Ahead & ahead);
 void widen_bf16(const uint16_t * x, int64_t n_pairs, const float * output_scales, int16_t * out);
 void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+void widen_q4_0(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
+void widen_q6_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out);
 
 /// With vpmaddwd and vpaddd, and with vpdpwssd, which multiplies and adds in one instruction.
 void product_i16_madd(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t * a, const int16_t * b, int64_t next,
@@ -24,7 +26,8 @@ void product_i16_vnni(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t 
                       const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
                       const Ahead & ahead);
 
-/// The table of the foundation; rows become integers, and weights of few bits are widened, as in the AVX2 table.
+/// The table of the foundation; rows become integers, and weights with minimums are widened, as in the AVX2
+/// table.
 constexpr KernelTable table() {
     KernelTable t{};
     t.token_tile = token_tile;
@@ -35,10 +38,10 @@ constexpr KernelTable table() {
     t.pack_i16 = avx2::pack_i16<token_tile>;
     t.widen_bf16 = widen_bf16;
     t.widen_q8 = widen_q8;
-    t.widen_q4_0 = avx2::widen_q4_0;
+    t.widen_q4_0 = widen_q4_0;
     t.widen_q4_k = avx2::widen_q4_k;
     t.widen_q5_k = avx2::widen_q5_k;
-    t.widen_q6_k = avx2::widen_q6_k;
+    t.widen_q6_k = widen_q6_k;
     t.product_f32 = product_f32;
     t.product_i16 = product_i16_madd;
     t.finish = finish;

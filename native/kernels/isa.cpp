@@ -84,7 +84,8 @@ bool present(Isa isa) {
         case Isa::avx2: return avx2;
         case Isa::avx512: return avx512;
         case Isa::avx512_vnni: return avx512 && bit(seven.c, 11);
-        case Isa::avx512_bf16: return avx512 && bit(seven.c, 11) && bit(cpuid(7, 1).a, 5);
+        case Isa::avx512_bf16:  // and VBMI
+            return avx512 && bit(seven.c, 11) && bit(cpuid(7, 1).a, 5) && bit(seven.c, 1);
         default: return false;
     }
 }

@@ -12,7 +12,7 @@ enum class Isa { scalar, avx2, avx512, avx512_vnni, avx512_bf16, neon, neon_dotp
 const char * isa_name(Isa isa);
 
 /// Whether the CPU has it, the operating system keeps its registers (XGETBV), and this build has its kernels. avx2
-/// stands for AVX2, FMA and F16C together; avx512 for F, BW, DQ and VL; avx512_bf16 for VNNI too.
+/// stands for AVX2, FMA and F16C together; avx512 for F, BW, DQ and VL; avx512_bf16 for VNNI and VBMI too.
 bool isa_supported(Isa isa);
 
 /// Every supported one, the scalar reference first.

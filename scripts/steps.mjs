@@ -3,16 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** A command that ended with a failure, its log already printed. */
-export class StepFailed extends Error {}
-
 /**
  * Runs a command to its end, its output kept back.
  * @param {string} title what the step does, for the line it gets
  * @param {string} command
  * @param {string[]} args
  * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, shell?: boolean }} [options]
- * @throws {StepFailed} after printing the log
+ * @throws {Error} where the command fails, after printing its log
  */
 export function step(title, command, args, options = {}) {
   process.stderr.write(`${title} ... `);
@@ -29,7 +26,7 @@ export function step(title, command, args, options = {}) {
   }
   const reason = result.error?.message ?? (result.signal ? `ended by ${result.signal}` : `exit code ${result.status}`);
   process.stderr.write(`failed\n${result.stdout ?? ''}${result.stderr ?? ''}`);
-  throw new StepFailed(`${title}: ${reason} of: ${command} ${args.join(' ')}`);
+  throw new Error(`${title}: ${reason} of: ${command} ${args.join(' ')}`);
 }
 
 /** @param {string} url import.meta.url of a module: is it what node was started with? */

@@ -5,24 +5,19 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/quantized_rows.h"
+
 namespace altclip {
 
 namespace {
 
 constexpr int n_block = 32;
 
-/// ggml's block_q8_0: a half-precision scale and 32 integers.
-struct BlockQ8 {
-    ggml_fp16_t scale;
-    int8_t values[n_block];
-};
-static_assert(sizeof(BlockQ8) == 34, "the layout of files");
-
 /// ggml's quantize_row_q8_0_ref in a form that compilers turn into vector instructions, five times as fast: magnitudes
 /// are compared as integers, and roundf (halves away from zero) is a truncation after adding the float below one half.
 void quantize_q8_0(const float * values, int64_t n_values, uint8_t * out) {
     constexpr float below_half = 0x1.fffffep-2f;
-    for (int64_t i = 0; i < n_values; i += n_block, out += sizeof(BlockQ8)) {
+    for (int64_t i = 0; i < n_values; i += n_block, out += sizeof(Q8Block)) {
         const float * from = values + i;
         uint32_t bits[n_block];
         std::memcpy(bits, from, sizeof(bits));
@@ -36,7 +31,7 @@ void quantize_q8_0(const float * values, int64_t n_values, uint8_t * out) {
             continue;
         }
         const float inverse = 1.0f / scale;
-        BlockQ8 block;
+        Q8Block block;
         block.scale = ggml_fp32_to_fp16(scale);
         for (int j = 0; j < n_block; ++j) {
             const float scaled = from[j] * inverse;

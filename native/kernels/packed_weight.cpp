@@ -16,13 +16,6 @@ namespace altclip {
 
 namespace {
 
-/// ggml's block_q8_0: a half-precision scale and 32 integers.
-struct Q8Block {
-    ggml_fp16_t scale;
-    int8_t values[q8_block];
-};
-static_assert(sizeof(Q8Block) == 34, "ggml's q8_0 block");
-
 /// Of 32 inputs; 0 where the type has no kernels.
 int64_t bytes_of_block(ggml_type type) {
     switch (type) {

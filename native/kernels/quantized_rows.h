@@ -7,6 +7,13 @@
 
 namespace altclip {
 
+/// ggml's block_q8_0.
+struct Q8Block {
+    ggml_fp16_t scale;
+    int8_t values[32];
+};
+static_assert(sizeof(Q8Block) == 34, "the layout of files");
+
 /// 32 inputs of one row: w = q * scale - minimum, with a scale and a minimum for each half.
 struct QuantizedBlock {
     uint8_t q[32];

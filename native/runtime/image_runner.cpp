@@ -2,7 +2,6 @@
 
 #include "graph/position_interpolation.h"
 #include "graph/vision_tower.h"
-#include "runtime/machine.h"
 #include "runtime/tower_runner.h"
 
 namespace altclip {
@@ -33,26 +32,6 @@ void write_patches(const ImageInput & input, int64_t image, int64_t patch, int64
                 }
             }
         }
-    }
-}
-
-void allocate_output(Job & job, const Model & model, int64_t n_tokens) {
-    const VisionHparams & p = *model.hparams.vision;
-    const auto n = static_cast<size_t>(job.image().n_images), tokens = static_cast<size_t>(n_tokens),
-               n_embd = static_cast<size_t>(p.n_embd);
-    TowerOutput & out = job.output;
-    out.n_tokens = n_tokens;
-    if (job.wanted.last_hidden_state) out.last_hidden_state.resize(n * tokens * n_embd);
-    if (job.wanted.pooler_output) out.pooler_output.resize(n * n_embd);
-    if (job.wanted.features) out.features.resize(n * static_cast<size_t>(model.hparams.projection_dim));
-    if (job.wanted.hidden_states)
-        out.hidden_states.assign(static_cast<size_t>(p.n_layer) + 1, std::vector<float>(n * tokens * n_embd));
-    if (job.wanted.attentions) {
-        const double n_weights =
-            static_cast<double>(n) * p.n_head * static_cast<double>(tokens) * static_cast<double>(tokens);
-        check_memory(n_weights * p.n_layer * sizeof(float), "the attentions of this input");
-        out.attentions.assign(static_cast<size_t>(p.n_layer),
-                              std::vector<float>(n * static_cast<size_t>(p.n_head) * tokens * tokens));
     }
 }
 
@@ -115,7 +94,7 @@ void run_image_jobs(const Model & model, Compute & compute, const std::vector<Jo
             interpolate_positions(compute.read(model.vision->position_embd), p.n_grid(), p.n_embd, height, width);
     std::vector<Image> all;
     for (Job * job : jobs) {
-        allocate_output(*job, model, n_tokens);
+        job->output.allocate(job->wanted, p, job->image().n_images, n_tokens, p.n_embd, model.hparams.projection_dim);
         for (int64_t i = 0; i < job->image().n_images; ++i) all.push_back({job, i});
     }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "error.h"
+#include "runtime/machine.h"
 
 namespace altclip {
 
@@ -104,6 +105,22 @@ void ImageInput::check(const VisionHparams & p) const {
     check_size("pixel_values", pixel_values.size(), n_images * n_channels * height * width,
                "[images, channels, height, width]");
     check_finite("pixel_values", pixel_values);
+}
+
+void TowerOutput::allocate(const Wanted & wanted, const EncoderHparams & p, int64_t n, int64_t tokens, int64_t width,
+                           int64_t projection_dim) {
+    const auto room = [](auto... sizes) { return (static_cast<size_t>(sizes) * ...); };
+    n_tokens = tokens;
+    if (wanted.last_hidden_state) last_hidden_state.resize(room(n, tokens, width));
+    if (wanted.pooler_output) pooler_output.resize(room(n, width));
+    if (wanted.features) features.resize(room(n, projection_dim));
+    if (wanted.hidden_states) hidden_states.assign(room(p.n_layer) + 1, std::vector<float>(room(n, tokens, p.n_embd)));
+    if (wanted.attentions) {
+        const double n_weights =
+            static_cast<double>(n) * p.n_head * static_cast<double>(tokens) * static_cast<double>(tokens);
+        check_memory(n_weights * p.n_layer * sizeof(float), "the attentions of this input");
+        attentions.assign(room(p.n_layer), std::vector<float>(room(n, p.n_head, tokens, tokens)));
+    }
 }
 
 }  // namespace altclip

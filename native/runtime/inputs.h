@@ -47,6 +47,11 @@ struct TowerOutput {
     std::vector<float> features;
     std::vector<std::vector<float>> hidden_states;
     std::vector<std::vector<float>> attentions;
+
+    /// Makes room for what is wanted of n texts or images, whose states leave their tower `width` wide. Throws
+    /// out_of_memory where attentions are more than memory holds.
+    void allocate(const Wanted & wanted, const EncoderHparams & p, int64_t n, int64_t n_tokens, int64_t width,
+                  int64_t projection_dim);
 };
 
 }  // namespace altclip

@@ -3,7 +3,6 @@
 #include <tuple>
 
 #include "graph/text_tower.h"
-#include "runtime/machine.h"
 #include "runtime/tower_runner.h"
 
 namespace altclip {
@@ -159,27 +158,6 @@ const Sequence * batch_end(const Sequence * first, const Sequence * last, int64_
     return end;
 }
 
-void allocate_output(Job & job, const Model & model) {
-    const TextHparams & p = *model.hparams.text;
-    const auto n = static_cast<size_t>(job.text().n_rows), columns = static_cast<size_t>(job.text().n_columns);
-    TowerOutput & out = job.output;
-    out.n_tokens = job.text().n_columns;
-    if (job.wanted.last_hidden_state) out.last_hidden_state.resize(n * columns * static_cast<size_t>(p.n_project));
-    if (job.wanted.pooler_output) out.pooler_output.resize(n * static_cast<size_t>(p.n_project));
-    if (job.wanted.features) out.features.resize(n * static_cast<size_t>(model.hparams.projection_dim));
-    if (job.wanted.hidden_states) {
-        out.hidden_states.assign(static_cast<size_t>(p.n_layer) + 1,
-                                 std::vector<float>(n * columns * static_cast<size_t>(p.n_embd)));
-    }
-    if (job.wanted.attentions) {
-        const double n_weights =
-            static_cast<double>(n) * p.n_head * static_cast<double>(columns) * static_cast<double>(columns);
-        check_memory(n_weights * p.n_layer * sizeof(float), "the attentions of this input");
-        out.attentions.assign(static_cast<size_t>(p.n_layer),
-                              std::vector<float>(n * static_cast<size_t>(p.n_head) * columns * columns));
-    }
-}
-
 GraphShape shape_of(const Layout & layout, bool from_embeds, const Wanted & wanted) {
     GraphShape shape = altclip::shape_of(true, from_embeds, wanted);
     for (const SequenceGroup & group : layout.groups)
@@ -222,7 +200,8 @@ GraphShape shape_of(bool is_text, bool other_input, const Wanted & wanted) {
 void run_text_jobs(const Model & model, Compute & compute, const std::vector<Job *> & jobs, const Aborted & aborted) {
     std::vector<Sequence> sequences;
     for (Job * job : jobs) {
-        allocate_output(*job, model);
+        job->output.allocate(job->wanted, *model.hparams.text, job->text().n_rows, job->text().n_columns,
+                             model.hparams.text->n_project, model.hparams.projection_dim);
         for (int64_t row = 0; row < job->text().n_rows; ++row) sequences.push_back(make_sequence(*job, row));
     }
     // equal shapes together: they share one attention group

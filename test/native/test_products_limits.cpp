@@ -322,17 +322,13 @@ TEST("8-bit activations of one sign, and beside one outlier, have all eight bits
 }
 
 TEST("the largest integers do not overflow") {
-    struct Block {
-        ggml_fp16_t scale;
-        int8_t values[q8_block];
-    };
     constexpr int64_t n_in = 1024, n_out = 2 * output_tile, n_rows = max_token_tile;
     for (const Isa isa : supported_isas()) {
         for (const int weight : {127, -127, -128}) {  // ggml's own end at -127
-            Block block{ggml_fp32_to_fp16(1.0f), {}};
+            Q8Block block{ggml_fp32_to_fp16(1.0f), {}};
             std::fill(std::begin(block.values), std::end(block.values), static_cast<int8_t>(weight));
-            const std::vector<Block> blocks(static_cast<size_t>(n_in / q8_block * n_out), block);
-            Matrix m{GGML_TYPE_Q8_0, n_in, n_out, std::vector<std::byte>(blocks.size() * sizeof(Block)), {}};
+            const std::vector<Q8Block> blocks(static_cast<size_t>(n_in / q8_block * n_out), block);
+            Matrix m{GGML_TYPE_Q8_0, n_in, n_out, std::vector<std::byte>(blocks.size() * sizeof(Q8Block)), {}};
             std::memcpy(m.rows.data(), blocks.data(), m.rows.size());
             const std::vector<float> x(static_cast<size_t>(n_in * n_rows), 3.0f), none(n_out * n_rows);
             const double expected = 3.0 * weight * n_in;

@@ -210,7 +210,8 @@ ggml_tensor * KernelOperators::norm_for_linear(ggml_tensor * x, const Norm & w, 
 }
 
 Qkv KernelOperators::project(ggml_tensor * x_query, ggml_tensor * x, const BlockWeights & w) {
-    const Part q{w.q, execution_.inner_precision}, k{w.k, execution_.inner_precision}, v{w.v, execution_.precision};
+    const Part q{w.q, execution_.inner_precision}, k{w.k, execution_.inner_precision},
+        v{w.v, execution_.inner_precision};
     const auto columns = [&](ggml_tensor * all, int64_t index) {
         const int64_t n_embd = x->ne[0];
         return ggml_view_2d(ctx_, all, n_embd, all->ne[1], all->nb[1],

@@ -23,7 +23,7 @@ struct Execution {
     const PackedWeights * packed = nullptr;  // null: ggml's own operators alone
     const KernelTable * kernels = nullptr;
     Precision precision = Precision::fine;            // of activations that meet quantised weights
-    Precision inner_precision = Precision::fine;      // the same for queries, keys and the MLP
+    Precision inner_precision = Precision::fine;      // the same for queries, keys, values and the MLP
     const std::function<bool()> * aborted = nullptr;  // asked within long operators, from any thread
     bool on_device = false;        // a GPU computes: sums are asked to be in f32, whatever the weights' type
     bool flash_attention = false;  // the GPU has it for these heads

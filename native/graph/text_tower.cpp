@@ -6,7 +6,7 @@ TowerGraph build_text_tower(GraphBuilder & builder, const TextWeights & w, const
                             const TextRows & rows, const Wanted & wanted, const Execution & execution) {
     ggml_context * ctx = builder.context();
     Execution coarse = execution;
-    coarse.inner_precision = Precision::coarse;  // values and what attention makes of them bear less: CONTRIBUTING.md
+    coarse.inner_precision = Precision::coarse;  // what attention makes of values bears less: CONTRIBUTING.md
     Blocks blocks(builder, layout, coarse, wanted.attentions);
     TowerGraph out;
     const auto keep_hidden_state = [&](ggml_tensor * x) {

@@ -8,18 +8,18 @@ namespace altclip::avx512 {
 
 namespace {
 
-__m256i load_256(const uint8_t * p) {
+inline __m256i load_256(const uint8_t * p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
 }
 
 /// 16-bit words to the left, or to the right.
-__m256i shifted(__m256i x, int n) {
+inline __m256i shifted(__m256i x, int n) {
     if (n == 0) return x;
     return n > 0 ? _mm256_slli_epi16(x, n) : _mm256_srli_epi16(x, -n);
 }
 
 /// Exclusive or of `rest` and what of a row's 16-bit words, moved from bit `from` to bit `to`, is within the mask.
-__m256i place(const uint8_t * row, int from, int to, int mask, __m256i rest) {
+inline __m256i place(const uint8_t * row, int from, int to, int mask, __m256i rest) {
     constexpr int and_xor = 0x6a;
     const __m256i masks = _mm256_set1_epi16(static_cast<int16_t>(mask));
     return _mm256_ternarylogic_epi32(shifted(load_256(row), to - from), masks, rest, and_xor);

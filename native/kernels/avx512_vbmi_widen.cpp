@@ -2,6 +2,8 @@
 // looked up, rather than each weight's scaled. See avx512_i8_widen.h; the bytes are the same.
 #if (defined(__x86_64__) || defined(_M_X64)) && !defined(ALTCLIP_SIMDE)
 
+#include <iterator>
+
 #include "kernels/avx512_i8_widen.h"
 
 namespace altclip::avx512 {
@@ -18,6 +20,7 @@ constexpr auto lanes_of(const Of & of) {
     return x;
 }
 
+/// Values of four bits with one multiplier, or with scale and minimum.
 template <bool has_minimum>
 class Nibbles {
 public:

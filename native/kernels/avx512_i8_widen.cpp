@@ -41,18 +41,15 @@ struct Q6 {
     }
 };
 
-/// Values of 4 + n_high bits with one multiplier, or with scale and minimum, as the nearest bytes.
-template <int n_high, bool has_minimum>
+/// Values of few bits with one multiplier, or with scale and minimum, as the nearest bytes.
+template <int bits, bool minimum>
 class Scaled {
 public:
-    static constexpr int part_inputs = 64;
-    static constexpr int64_t block_bytes = low_bits_block_bytes(has_minimum ? 2 : 1, 4 + n_high);
+    static constexpr int part_inputs = 64, n_high = bits - 4;
+    static constexpr bool has_minimum = minimum;
+    static constexpr int64_t block_bytes = low_bits_block_bytes(minimum ? 2 : 1, bits);
 
-    static Blocks read(const uint8_t * first, const uint8_t * second) {
-        return read_blocks<n_high, has_minimum>(first, second);
-    }
-
-    Scaled(const uint8_t * block, const Scaling & scaling) : q_(block + (has_minimum ? 2 : 1) * output_tile * 2) {
+    Scaled(const uint8_t * block, const Scaling & scaling) : q_(block + (minimum ? 2 : 1) * output_tile * 2) {
         const __m512i low = _mm512_broadcast_i32x4(_mm_set_epi32(0x0d0c0d0c, 0x09080908, 0x05040504, 0x01000100));
         const __m512i factors = _mm512_shuffle_epi8(scaling.factors, low),
                       middles = _mm512_shuffle_epi8(scaling.middles, low);
@@ -84,15 +81,15 @@ void widen_q8_0_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
 }
 
 void widen_q4_0_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    widen_runs<Scaled<0, false>>(blocks, n_blocks, out);
+    widen_runs<Scaled<4, false>>(blocks, n_blocks, out);
 }
 
 void widen_q4_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    widen_runs<Scaled<0, true>>(blocks, n_blocks, out);
+    widen_runs<Scaled<4, true>>(blocks, n_blocks, out);
 }
 
 void widen_q5_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    widen_runs<Scaled<1, true>>(blocks, n_blocks, out);
+    widen_runs<Scaled<5, true>>(blocks, n_blocks, out);
 }
 
 void widen_q6_k_i8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {

@@ -40,7 +40,7 @@ struct Blocks {
     __m512i steps, middles, low, high;
 };
 
-/// Of values of 4 + n_high bits: q = v / 2^(4 - n_high) + 8 * 2^n_high.
+/// Of values of 4 + n_high bits, q = v / 2^(4 - n_high) + 8 * 2^n_high, with one multiplier or with scale and minimum.
 template <int n_high, bool has_minimum>
 Blocks read_blocks(const uint8_t * first, const uint8_t * second) {
     __m512i steps = behind(load_256(first), load_256(second)), middles = _mm512_setzero_si512();
@@ -85,7 +85,7 @@ struct Scaling {
 /// That of two blocks of a type under one multiplier, which it returns.
 template <typename Type>
 __m256i scale(const uint8_t * first, const uint8_t * second, Scaling & of_first, Scaling & of_second) {
-    const Blocks blocks = Type::read(first, second);
+    const Blocks blocks = read_blocks<Type::n_high, Type::has_minimum>(first, second);
     const __m256i multiplier = common_multiplier(blocks);
     const __m512 inverse = _mm512_div_ps(_mm512_set1_ps(1.0f), to_f32(multiplier));
     const auto scaling = [inverse](__m256i steps, __m256i middles) {

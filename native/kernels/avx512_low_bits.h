@@ -1,5 +1,5 @@
 // Values of few bits out of the words that hold them: see kernels.h. Vectors of 256 bits, of which a Zen 4 works on
-// more at a time than on half as many of 512: weights widen in 0.7 to 0.8 of the time.
+// more at a time than on half as many of 512: weights widen in 0.7 to 0.95 of the time.
 #pragma once
 
 #include "kernels/avx512.h"

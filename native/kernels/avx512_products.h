@@ -26,8 +26,7 @@ void product_i16_vnni(int64_t n_rows, int64_t n_tiles, int64_t k, const int32_t 
                       const float * output_scales, float * c, int64_t ldc, bool accumulate, const Outputs * outputs,
                       const Ahead & ahead);
 
-/// The table of the foundation; rows become integers, and weights with minimums are widened, as in the AVX2
-/// table.
+/// The table of the foundation; rows become integers, and weights with minimums are widened, as in the AVX2 table.
 constexpr KernelTable table() {
     KernelTable t{};
     t.token_tile = token_tile;

@@ -21,17 +21,14 @@ constexpr auto lanes_of(const Of & of) {
 }
 
 /// Values of four bits with one multiplier, or with scale and minimum.
-template <bool has_minimum>
+template <bool minimum>
 class Nibbles {
 public:
-    static constexpr int part_inputs = 64;
-    static constexpr int64_t block_bytes = low_bits_block_bytes(has_minimum ? 2 : 1, 4);
+    static constexpr int part_inputs = 64, n_high = 0;
+    static constexpr bool has_minimum = minimum;
+    static constexpr int64_t block_bytes = low_bits_block_bytes(minimum ? 2 : 1, 4);
 
-    static Blocks read(const uint8_t * first, const uint8_t * second) {
-        return read_blocks<0, has_minimum>(first, second);
-    }
-
-    Nibbles(const uint8_t * block, const Scaling & scaling) : q_(block + (has_minimum ? 2 : 1) * output_tile * 2) {
+    Nibbles(const uint8_t * block, const Scaling & scaling) : q_(block + (minimum ? 2 : 1) * output_tile * 2) {
         // four outputs by eight values, at the top of 16 bits, from -128 to -16
         static constexpr auto values = lanes_of<int16_t>([](int i) { return (i % 8 - 8) * 4096; });
         static constexpr auto outputs = lanes_of<int16_t>([](int i) { return i / 8 * 2; });

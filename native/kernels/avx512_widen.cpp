@@ -15,8 +15,9 @@ __m512i load_numbers(const uint8_t * p) {
 }
 
 /// Blocks of values of 4 + n_high bits that have a multiplier, or one for each half.
-template <int n_high, int64_t n_multipliers, int64_t block_bytes>
+template <int n_high, int64_t n_multipliers>
 void widen_scaled(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
+    constexpr int64_t block_bytes = low_bits_block_bytes(n_multipliers, 4 + n_high);
     for (int64_t block = 0; block < n_blocks; ++block, blocks += block_bytes) {
         const uint8_t * q = blocks + n_multipliers * output_tile * 2;
         for (int half = 0; half < 2; ++half) {
@@ -60,11 +61,11 @@ void widen_q8(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
 }
 
 void widen_q4_0(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    widen_scaled<0, 1, q4_0_block_bytes>(blocks, n_blocks, out);
+    widen_scaled<0, 1>(blocks, n_blocks, out);
 }
 
 void widen_q6_k(const uint8_t * blocks, int64_t n_blocks, int16_t * out) {
-    widen_scaled<2, 2, q6_k_block_bytes>(blocks, n_blocks, out);
+    widen_scaled<2, 2>(blocks, n_blocks, out);
 }
 
 }  // namespace altclip::avx512
